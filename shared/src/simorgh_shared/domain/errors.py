@@ -1,15 +1,15 @@
 """Errors that a user may meet: a stable code, a status and parameters; the sentence lives in the catalogue.
 
-    AppError
-    ├── InvalidInputError   400  what was sent cannot be used
-    ├── UnauthenticatedError 401 who is asking is not known
-    ├── ForbiddenError      403  who is asking may not
-    ├── NotFoundError       404  no such thing in this project
-    ├── ConflictError       409  the thing is in a state that does not allow it
-    ├── TooLargeError       413  more bytes than the limit
-    ├── UnsupportedError    415  a type that is not taken
-    ├── LimitedError        429  too many or too much for now
-    └── UnavailableError    503  a part that is needed does not answer
+AppError
+├── InvalidInputError   400  what was sent cannot be used
+├── UnauthenticatedError 401 who is asking is not known
+├── ForbiddenError      403  who is asking may not
+├── NotFoundError       404  no such thing in this project
+├── ConflictError       409  the thing is in a state that does not allow it
+├── TooLargeError       413  more bytes than the limit
+├── UnsupportedError    415  a type that is not taken
+├── LimitedError        429  too many or too much for now
+└── UnavailableError    503  a part that is needed does not answer
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Job states, what each transition needs, and the kinds of job: the vocabulary of the engine (architecture, section 5)."""
+"""Job states, their transitions and the kinds of job: the vocabulary of the engine (architecture 5)."""
 
 from enum import StrEnum
 

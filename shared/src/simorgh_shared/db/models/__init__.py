@@ -1,0 +1,51 @@
+"""Table classes, one aggregate a file. They mirror the migrations and are never API models."""
+
+from simorgh_shared.db.models.accounts import (
+    ApiKey,
+    Membership,
+    Project,
+    RefreshToken,
+    User,
+    UserSession,
+    UserSettings,
+)
+from simorgh_shared.db.models.artifacts import Blob, BlobDeletion, File, Manifest, ManifestEntry
+from simorgh_shared.db.models.base import Base
+from simorgh_shared.db.models.conversations import Conversation, Message
+from simorgh_shared.db.models.datasets import Dataset, DatasetVersion
+from simorgh_shared.db.models.jobs import Attempt, Checkpoint, Job, JobEvent, Metric
+from simorgh_shared.db.models.registry import Alias, Model, ModelVersion
+from simorgh_shared.db.models.workers import Duty, FairShare, QueueClock, StaleWrite, Worker
+
+__all__ = [
+    "Alias",
+    "ApiKey",
+    "Attempt",
+    "Base",
+    "Blob",
+    "BlobDeletion",
+    "Checkpoint",
+    "Conversation",
+    "Dataset",
+    "DatasetVersion",
+    "Duty",
+    "FairShare",
+    "File",
+    "Job",
+    "JobEvent",
+    "Manifest",
+    "ManifestEntry",
+    "Membership",
+    "Message",
+    "Metric",
+    "Model",
+    "ModelVersion",
+    "Project",
+    "QueueClock",
+    "RefreshToken",
+    "StaleWrite",
+    "User",
+    "UserSession",
+    "UserSettings",
+    "Worker",
+]

@@ -1,0 +1,75 @@
+"""Brings a database to the newest schema (`simorgh-migrate`), once per release, as the owner role."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from simorgh_shared.settings import MigrationSettings
+
+_LOCK_KEY = 7_261_937  # two releases that start at once migrate one after the other
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def upgrade(owner_url: str, app_role: str | None = None, revision: str = "head") -> None:
+    """Run the missing migrations as the owner, then let the application role read and write."""
+    _migrate(owner_url, app_role, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(owner_url: str, revision: str) -> None:
+    """Go back to an older revision."""
+    _migrate(owner_url, None, lambda config: command.downgrade(config, revision))
+
+
+def head_revision() -> str:
+    """The newest revision that this code knows."""
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory(str(_SCRIPTS)).get_current_head()
+    assert head is not None
+    return head
+
+
+def main() -> None:
+    """Entry point of `simorgh-migrate`."""
+    settings = MigrationSettings()
+    upgrade(settings.database_owner_url.get_secret_value(), settings.database_app_role)
+    sys.stdout.write(f"database is at revision {head_revision()}\n")
+
+
+def _migrate(owner_url: str, app_role: str | None, run: Callable[[Config], None]) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    engine = sa.create_engine(owner_url, poolclass=sa.NullPool)
+    try:
+        with engine.connect() as connection:
+            connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
+            connection.commit()  # the lock is the session's; each migration has a transaction of its own
+            config.attributes["connection"] = connection
+            run(config)
+            connection.commit()
+            if app_role:
+                _grant(connection, app_role)
+            connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK_KEY})
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def _grant(connection: sa.Connection, app_role: str) -> None:
+    if not re.fullmatch(r"[a-z_][a-z0-9_]*", app_role):
+        raise ValueError(f"the application role's name must be a plain identifier, not {app_role!r}")
+    for statement in (
+        f"GRANT USAGE ON SCHEMA public TO {app_role}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {app_role}",
+        f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {app_role}",
+        # History is written once: no statement of the application can change it.
+        f"REVOKE UPDATE ON job_events, stale_writes FROM {app_role}",
+        f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {app_role}",
+    ):
+        connection.execute(sa.text(statement))
+    connection.commit()

@@ -1,0 +1,23 @@
+"""The declarative base and the column types that the tables share."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+Instant = Annotated[datetime, mapped_column(sa.DateTime(timezone=True))]
+CreatedAt = Annotated[datetime, mapped_column(sa.DateTime(timezone=True), server_default=sa.func.now())]
+
+
+class Base(DeclarativeBase):
+    """Base of all table classes."""
+
+    type_annotation_map = {
+        str: sa.Text,
+        datetime: sa.DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+        list[str]: ARRAY(sa.Text),
+    }

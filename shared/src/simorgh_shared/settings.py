@@ -1,0 +1,86 @@
+"""Settings that several services share: read from `SIMORGH_…` variables by an entry point and passed down."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Environment(StrEnum):
+    """Where the service runs; production refuses missing secrets."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class SimorghSettings(BaseSettings):
+    """Reads `SIMORGH_NAME` for a field `name`."""
+
+    model_config = SettingsConfigDict(env_prefix="SIMORGH_", extra="ignore", frozen=True)
+
+    environment: Environment = Environment.PRODUCTION
+    log_level: str = "info"
+
+
+class MigrationSettings(SimorghSettings):
+    """What `simorgh-migrate` needs."""
+
+    database_owner_url: SecretStr
+    """SQLAlchemy address with the role that owns the tables."""
+    database_app_role: str | None = None
+    """The role that the services use; it is granted what they need."""
+
+
+class DatabaseSettings(SimorghSettings):
+    """Access to PostgreSQL as the application role."""
+
+    database_url: SecretStr
+    database_direct_url: SecretStr | None = None
+    """For LISTEN, where `database_url` goes through a pooler."""
+    database_pool_size: int = 10
+
+
+class BrokerSettings(SimorghSettings):
+    """Access to Redis."""
+
+    redis_url: SecretStr
+
+
+class StorageSettings(SimorghSettings):
+    """Access to the S3-compatible storage."""
+
+    s3_endpoint_url: str | None = None
+    """None means Amazon's own."""
+    s3_access_key_id: str
+    s3_secret_access_key: SecretStr
+    s3_bucket: str = "simorgh"
+    s3_region: str = "us-east-1"
+
+
+class LeaseSettings(SimorghSettings):
+    """Time limits of the job engine (architecture, section 5); tests use short ones."""
+
+    lease_s: float = Field(20.0, gt=0)
+    """How long a claim holds without a heartbeat."""
+    heartbeat_s: float = Field(5.0, gt=0)
+    poll_s: float = Field(5.0, gt=0)
+    """How often an idle worker looks for work without being rung, and the dispatcher looks at the queues."""
+    reap_watch_s: float = Field(10.0, gt=0)
+    """How long the reaper must have seen the same expired lease on its own clock."""
+    retry_backoff_s: float = Field(10.0, ge=0)
+    """Wait before the second retry; doubles with each further one. The first is at once."""
+    stop_grace_s: float = Field(10.0, gt=0)
+    """How long a job that was asked to leave may take to save, at least."""
+    orphan_grace_s: float = Field(600.0, gt=0)
+    """How long an attempt computes on and spools while the database does not answer."""
+    liveness_s: float = Field(60.0, gt=0)
+    """A child that says nothing for so long is stalled."""
+    blob_unused_s: float = Field(86_400.0, gt=0)
+    """A blob that nothing refers to is collected after so long."""
+
+
+class WorkSettings(SimorghSettings):
+    """Where a worker keeps the files of its attempts."""
+
+    work_dir: Path = Path("work")
