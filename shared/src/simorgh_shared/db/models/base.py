@@ -1,7 +1,7 @@
 """The declarative base and the column types that the tables share."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -14,7 +14,7 @@ CreatedAt = Annotated[datetime, mapped_column(sa.DateTime(timezone=True), server
 class Base(DeclarativeBase):
     """Base of all table classes."""
 
-    type_annotation_map = {
+    type_annotation_map: ClassVar = {
         str: sa.Text,
         datetime: sa.DateTime(timezone=True),
         dict[str, Any]: JSONB,

@@ -390,11 +390,17 @@ TABLES = ["messages", "conversations", "aliases", "model_versions", "models", "d
 
 def upgrade() -> None:
     """Create the tables."""
-    for part in (ACCOUNTS, ARTIFACTS, DATASETS, JOBS, REGISTRY):
-        op.get_bind().exec_driver_sql(part)
+    _run(ACCOUNTS, ARTIFACTS, DATASETS, JOBS, REGISTRY)
 
 
 def downgrade() -> None:
     """Drop them, with everything in them."""
-    op.get_bind().exec_driver_sql(f"DROP TABLE {', '.join(TABLES)} CASCADE")
-    op.get_bind().exec_driver_sql("DROP FUNCTION terminal_jobs_never_change()")
+    _run(f"DROP TABLE {', '.join(TABLES)} CASCADE", "DROP FUNCTION terminal_jobs_never_change()")
+
+
+def _run(*scripts: str) -> None:
+    # The driver's own cursor: given no parameters it sends several statements at once and leaves % alone.
+    cursor = op.get_bind().connection.cursor()
+    for script in scripts:
+        cursor.execute(script)
+    cursor.close()
