@@ -34,6 +34,11 @@ _EN: dict[str, str] = {
     "no_rows": "The dataset has no usable rows for method {method}.",
     "out_of_memory": "The training ran out of memory. Lower the batch size (it was {batch_size}) or the sequence length.",
     "disk_full": "The worker's disk is full ({path}). Free space, then resume.",
+    # the training child
+    "bad_row": "Line {line} of {file} cannot be trained on: {reason}. Correct the dataset and upload it again.",
+    "gpu_missing": "This worker has no GPU that can be used. Choose device auto or cpu.",
+    "unknown_preset": "{model} is no preset and no model came with the job. Presets: {known}.",
+    "checkpoint_unreadable": "The checkpoint cannot be read ({reason}). Start from another one.",
 }
 
 

@@ -1,0 +1,132 @@
+"""Rows of the dataset as segments of text: reads them, holds some out, and fingerprints what was read."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simorgh_shared.domain.errors import InvalidInputError
+
+Segment = tuple[str, str]
+"""A role (`user`, `assistant`, `system`, or `text` for plain text) and what is said."""
+Row = tuple[Segment, ...]
+
+
+@dataclass(frozen=True)
+class DatasetInput:
+    """The `dataset` member of run.json."""
+
+    row_schema: str
+    columns: Mapping[str, str]
+    train: Sequence[Path]
+    test: Sequence[Path]
+
+    @classmethod
+    def from_run(cls, body: Mapping[str, Any], folder: Path) -> "DatasetInput":
+        """Paths in run.json are relative to the work folder."""
+        return cls(
+            row_schema=body["row_schema"],
+            columns=body.get("columns") or {},
+            train=[folder / path for path in body["train"]],
+            test=[folder / path for path in body.get("test") or []],
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 over what decides the samples: the bytes of each file, in order, and how they are read."""
+        digest = hashlib.sha256()
+        digest.update(
+            json.dumps([self.row_schema, sorted(self.columns.items())], ensure_ascii=False).encode()
+        )
+        for path in (*self.train, *self.test):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+
+def read_rows(paths: Iterable[Path], row_schema: str, columns: Mapping[str, str]) -> list[Row]:
+    """All rows of JSONL files; blank lines are skipped.
+
+    Raises: InvalidInputError `bad_row` with the file, the line and the reason.
+    """
+    rows = []
+    for path in paths:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    try:
+                        rows.append(row_segments(json.loads(line), row_schema, columns))
+                    except (ValueError, KeyError, TypeError) as error:
+                        reason = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
+                        raise InvalidInputError(
+                            "bad_row", file=path.name, line=number, reason=reason
+                        ) from error
+    return rows
+
+
+def row_segments(fields: Any, row_schema: str, columns: Mapping[str, str]) -> Row:
+    """The segments of one row.
+
+    Raises: KeyError for a missing field, ValueError for one that is no text or empty.
+    """
+    if not isinstance(fields, Mapping):
+        raise ValueError("it is not an object")
+    if row_schema == "text":
+        return (("text", _text(fields[columns.get("text", "text")])),)
+    if row_schema == "messages":
+        turns = fields[columns.get("messages", "messages")]
+        if not isinstance(turns, list) or not turns:
+            raise ValueError("messages is not a list with at least one message")
+        return tuple((_role(turn["role"]), _text(turn["content"])) for turn in turns)
+    question, answer = (fields[columns.get(name, name)] for name in ("question", "answer"))
+    return (("user", _text(question)), ("assistant", _text(answer)))
+
+
+def _role(value: Any) -> str:
+    if value not in ("system", "user", "assistant"):
+        raise ValueError(f"the role {value!r} is none of system, user and assistant")
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a field is empty or not a text")
+    return value
+
+
+def num_characters(rows: Iterable[Row]) -> int:
+    """Characters of the rows, one end symbol for each segment counted: the divisor of a loss per character."""
+    return sum(len(text) + 1 for row in rows for _, text in row)
+
+
+def hold_out(rows: Sequence[Row], fraction: float, seed: int) -> tuple[list[Row], list[Row]]:
+    """Split off about `fraction` of the rows; rows that share a segment's text stay on one side."""
+    groups = _groups(rows)
+    wanted = round(len(rows) * fraction)
+    held: set[int] = set()
+    for index in np.random.default_rng([seed, len(rows)]).permutation(len(groups)):
+        if len(held) + len(groups[index]) <= wanted:
+            held.update(groups[index])
+    return [row for i, row in enumerate(rows) if i not in held], [rows[i] for i in sorted(held)]
+
+
+def _groups(rows: Sequence[Row]) -> list[list[int]]:
+    parent = list(range(len(rows)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = index = parent[parent[index]]
+        return index
+
+    first_with: dict[str, int] = {}
+    for index, row in enumerate(rows):
+        for _, text in row:
+            other = first_with.setdefault(text, index)
+            parent[root(index)] = root(other)
+    groups: dict[int, list[int]] = {}
+    for index in range(len(rows)):
+        groups.setdefault(root(index), []).append(index)
+    return list(groups.values())

@@ -1,0 +1,67 @@
+"""Held-out loss of a model: per token, and per character of the text.
+
+Per character it divides the summed nats by the characters of the held-out text, each segment counted with one end
+symbol (`methods/pretrain.py` says which tokens are predicted). It is comparable between tokenizers and with a character
+model that scores the same characters. A BPE model is scored on one spelling of the text, so the true figure is no higher.
+
+Shapes: N labelled tokens, C hidden size, V vocabulary.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from simorgh_trainer.training.hardware import Hardware
+from simorgh_trainer.training.model import Llama
+from simorgh_trainer.training.packing import IGNORED, Batch, Samples, build_batch, plan_epoch
+
+_TOKENS_AT_ONCE = 4_096
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What is scored, packed once for the whole run."""
+
+    samples: Samples
+    num_characters: int
+    num_rows: int
+
+
+def labelled_logits(model: Llama, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Logits (N, V) in float32 and labels (N) of the positions that predict something."""
+    hidden_BTC = model(batch.ids_BT, batch.positions_BT, batch.mask_B1TT)
+    labels = batch.labels_BT.reshape(-1)
+    places_N = torch.nonzero(labels != IGNORED).squeeze(1)
+    hidden_NC = hidden_BTC.reshape(-1, hidden_BTC.shape[-1]).index_select(0, places_N)
+    return model.logits(hidden_NC).float(), labels[places_N]
+
+
+@torch.no_grad()
+def evaluate(model: Llama, held_out: HeldOut, row_tokens: int, hardware: Hardware) -> dict[str, float]:
+    """Held-out figures of the metrics event; leaves the model training."""
+    model.eval()
+    nats, hits, tokens = 0.0, 0, 0
+    for batch in _batches(held_out.samples, row_tokens, hardware):
+        logits_NV, labels_N = labelled_logits(model, batch)
+        nats += float(F.cross_entropy(logits_NV, labels_N, reduction="sum"))
+        hits += int((logits_NV.argmax(-1) == labels_N).sum())
+        tokens += batch.num_labels
+    model.train()
+    return {
+        "eval_loss": nats / tokens,
+        "eval_loss_per_char": nats / held_out.num_characters,
+        "perplexity": math.exp(min(700.0, nats / tokens)),  # beyond that a float has no room
+        "token_accuracy": hits / tokens,
+    }
+
+
+def _batches(samples: Samples, row_tokens: int, hardware: Hardware) -> Iterator[Batch]:
+    plan = plan_epoch(samples.lengths, row_tokens, seed=0, epoch=0)
+    rows_at_once = max(1, _TOKENS_AT_ONCE // row_tokens)
+    for first in range(0, plan.num_rows, rows_at_once):
+        rows = [plan.row(i) for i in range(first, min(first + rows_at_once, plan.num_rows))]
+        yield build_batch(samples, rows, hardware.dtype, hardware.device)

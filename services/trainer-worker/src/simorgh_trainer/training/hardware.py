@@ -1,0 +1,106 @@
+"""What the run computes on: threads, type of the products, their measured limit, memory."""
+
+import os
+import platform
+import resource
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_shared.schemas.training import Device, Precision, TrainSpec
+
+_LIMIT_TRIAL_S = 0.15
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where and in what type the run computes."""
+
+    device: torch.device
+    dtype: torch.dtype
+    threads: int
+
+    @property
+    def precision(self) -> str:
+        """The type's name in specs and events."""
+        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
+
+
+def choose_hardware(spec: TrainSpec) -> Hardware:
+    """Device, type and threads for a spec, set for this process; kernels that differ from run to run are refused."""
+    device = _device(spec)
+    threads = spec.threads or usable_cores()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    wanted = spec.precision
+    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+    is_bf16 = wanted is Precision.BF16 or (wanted is Precision.AUTO and has_bf16)
+    return Hardware(device, torch.bfloat16 if is_bf16 else torch.float32, threads)
+
+
+def _device(spec: TrainSpec) -> torch.device:
+    if spec.device is Device.CPU or not torch.cuda.is_available():
+        if spec.device is Device.GPU:
+            raise InvalidInputError("gpu_missing")
+        return torch.device("cpu")
+    return torch.device("cuda")
+
+
+def cpu_has_bf16() -> bool:
+    """Whether products in bf16 are faster here than in float32: emulated ones are slower."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, by affinity and by the container's quota."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return cores
+    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+
+
+def product_limit(hardware: Hardware, tokens: int, hidden_size: int, intermediate_size: int) -> float:
+    """Floating-point operations a second of a bare matrix product of the feed-forward's shape, now."""
+    generator = torch.Generator().manual_seed(0)
+    left = torch.randn(tokens, hidden_size, generator=generator).to(hardware.device, hardware.dtype)
+    right = torch.randn(hidden_size, 2 * intermediate_size, generator=generator).to(
+        hardware.device, hardware.dtype
+    )
+    _product(left, right, hardware)  # the first one chooses its kernel
+    fastest_s = float("inf")
+    deadline = time.perf_counter() + _LIMIT_TRIAL_S
+    while time.perf_counter() < deadline:
+        begun = time.perf_counter()
+        _product(left, right, hardware)
+        fastest_s = min(fastest_s, time.perf_counter() - begun)
+    return 4.0 * tokens * hidden_size * intermediate_size / fastest_s
+
+
+def _product(left: torch.Tensor, right: torch.Tensor, hardware: Hardware) -> None:
+    left @ right
+    if hardware.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def memory_bytes(hardware: Hardware) -> int:
+    """Memory in use: the device's on a GPU, else what of this process is resident."""
+    if hardware.device.type == "cuda":
+        return torch.cuda.memory_allocated()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def instruction_set(hardware: Hardware) -> str:
+    """What decides which kernels run: equality of two runs needs it to be the same."""
+    if hardware.device.type == "cuda":
+        return torch.cuda.get_device_name()
+    parts = [platform.machine(), torch.backends.cpu.get_cpu_capability()]
+    if torch.cpu._is_avx512_bf16_supported():
+        parts.append("AVX512_BF16")
+    if torch.cpu._is_amx_tile_supported():
+        parts.append("AMX")
+    return " ".join(parts)

@@ -1,0 +1,189 @@
+"""The training loop: steps, figures, held-out losses, checkpoints, and leaving when asked."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch.nn import functional as F
+
+from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_shared.schemas.training import Keep, TrainSpec
+from simorgh_trainer.training.checkpoint import TrainingState
+from simorgh_trainer.training.control import Control
+from simorgh_trainer.training.evaluate import HeldOut, evaluate, labelled_logits
+from simorgh_trainer.training.events import EventLog
+from simorgh_trainer.training.hardware import Hardware, memory_bytes
+from simorgh_trainer.training.model import Llama
+from simorgh_trainer.training.optim import learning_rate
+from simorgh_trainer.training.packing import Batch, Samples, build_batch, plan_epoch
+
+_PACE_WEIGHT = 0.1
+"""Share of the newest step in the smoothed step time that the remaining time is told by."""
+
+
+class CancelledError(Exception):
+    """The run is to end at once and to keep nothing."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The parts of a run that do not change as it trains."""
+
+    spec: TrainSpec
+    model: Llama
+    samples: Samples
+    held_out: HeldOut | None
+    hardware: Hardware
+    total_steps: int
+    flops_limit: float
+    """Operations a second of a bare matrix product, measured at the start."""
+    save: Callable[[str], None]
+    """Writes a checkpoint for a reason and says so."""
+
+
+def train(
+    run: Run, state: TrainingState, events: EventLog, read_control: Callable[[], Control]
+) -> str | None:
+    """Train to the end; the reason for leaving where that was asked before it.
+
+    Raises: InvalidInputError `nan_loss`; CancelledError.
+    """
+    spec, progress = run.spec, state.progress
+    run.model.train()
+    pace_s: float | None = None
+    window_begun, window_tokens, window_flops = time.monotonic(), 0, 0.0
+    while not _is_done(run, state):
+        control = read_control()
+        if control.is_cancelled:
+            raise CancelledError
+        if control.checkpoint_request > progress.checkpoint_request:
+            progress.checkpoint_request = control.checkpoint_request
+            run.save("requested")
+        if control.leave_reason is not None:
+            run.save("leaving")
+            return control.leave_reason
+
+        begun = time.monotonic()
+        rate = learning_rate(spec, progress.step, run.total_steps, progress.elapsed_s)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        batches = [_next_batch(run, state) for _ in range(spec.gradient_accumulation)]
+        labels = sum(batch.num_labels for batch in batches)
+        nats = 0.0
+        for batch in batches:
+            logits_NV, labels_N = labelled_logits(run.model, batch)
+            loss = F.cross_entropy(logits_NV, labels_N, reduction="sum")
+            (loss / max(1, labels)).backward()
+            state.weights.take_gradient()
+            nats += float(loss.detach())
+        gradient_norm = state.weights.clip(spec.gradient_clipping)
+        _refuse_not_finite(nats, gradient_norm, progress.step + 1, rate)
+        state.optimizer.step()
+        state.weights.publish()
+
+        progress.step += 1
+        progress.window_nats += nats
+        progress.window_labels += labels
+        progress.trained_tokens += sum(batch.num_tokens for batch in batches)
+        window_tokens += sum(batch.num_tokens for batch in batches)
+        window_flops += sum(_step_flops(run.model, batch) for batch in batches)
+        step_s = time.monotonic() - begun
+        pace_s = step_s if pace_s is None else (1 - _PACE_WEIGHT) * pace_s + _PACE_WEIGHT * step_s
+        progress.elapsed_s += step_s
+        if progress.step == 1 or progress.step % spec.logging_steps == 0 or _is_done(run, state):
+            progress.last_loss = progress.window_nats / max(1, progress.window_labels)
+            now = time.monotonic()
+            seconds = max(1e-9, now - window_begun)
+            figures = {
+                "loss": progress.last_loss,
+                "learning_rate": rate,
+                "grad_norm": gradient_norm,
+                "tokens_per_s": window_tokens / seconds,
+                "flop_utilisation": window_flops / seconds / run.flops_limit,
+                "memory_bytes": memory_bytes(run.hardware),
+                "epoch": progress.epoch + progress.next_row / state.plan.num_rows,
+                "eta_s": _remaining_s(run, state, pace_s),
+            }
+            events.metrics(progress.step, run.total_steps, figures)
+            progress.window_nats, progress.window_labels = 0.0, 0
+            window_begun, window_tokens, window_flops = now, 0, 0.0
+        if run.held_out is not None and (progress.step % spec.eval_steps == 0 or _is_done(run, state)):
+            begun = time.monotonic()
+            _hold_out(run, state, run.held_out, events)
+            progress.elapsed_s += time.monotonic() - begun
+            window_begun += time.monotonic() - begun
+        if progress.step % spec.save_steps == 0 and not _is_done(run, state):
+            begun = time.monotonic()
+            run.save("interval")
+            window_begun += time.monotonic() - begun
+    return None
+
+
+def _is_done(run: Run, state: TrainingState) -> bool:
+    """By the state alone, so that a resumed run ends where the whole one does."""
+    spec, progress = run.spec, state.progress
+    if progress.step >= run.total_steps:
+        return True
+    if spec.max_minutes is not None and progress.elapsed_s >= spec.max_minutes * 60:
+        return True
+    patience = spec.early_stopping_patience
+    return patience is not None and progress.evaluations_without_gain >= patience
+
+
+def _next_batch(run: Run, state: TrainingState) -> Batch:
+    """The next rows; a batch may end one epoch and begin the next."""
+    rows = []
+    progress = state.progress
+    while len(rows) < run.spec.batch_size:
+        if progress.next_row == state.plan.num_rows:
+            progress.epoch, progress.next_row = progress.epoch + 1, 0
+            state.plan = plan_epoch(
+                run.samples.lengths,
+                run.spec.sequence_length,
+                run.spec.seed,
+                progress.epoch,
+                packing=run.spec.packing,
+            )
+        rows.append(state.plan.row(progress.next_row))
+        progress.next_row += 1
+    return build_batch(run.samples, rows, run.hardware.dtype, run.hardware.device)
+
+
+def _refuse_not_finite(nats: float, gradient_norm: float, step: int, rate: float) -> None:
+    for value in (nats, gradient_norm):
+        if not math.isfinite(value):
+            raise InvalidInputError("nan_loss", value=str(value), step=step, learning_rate=rate)
+
+
+def _step_flops(model: Llama, batch: Batch) -> float:
+    """Operations of the model for a forward and a backward pass: padding and dropout's draws are not counted."""
+    shape = model.shape
+    head = shape.vocab_size * shape.hidden_size
+    norms = (2 * shape.num_layers + 1) * shape.hidden_size
+    matrices = sum(parameter.numel() for parameter in model.parameters()) - head - norms
+    attention = 2 * shape.num_layers * shape.num_heads * shape.head_size * batch.attended_pairs
+    return 6.0 * (matrices * batch.num_tokens + head * batch.num_labels + attention)
+
+
+def _remaining_s(run: Run, state: TrainingState, pace_s: float) -> float:
+    by_steps = (run.total_steps - state.progress.step) * pace_s
+    if run.spec.max_minutes is None:
+        return by_steps
+    return max(0.0, min(by_steps, run.spec.max_minutes * 60 - state.progress.elapsed_s))
+
+
+def _hold_out(run: Run, state: TrainingState, held_out: HeldOut, events: EventLog) -> None:
+    progress = state.progress
+    if progress.last_evaluation_step == progress.step:
+        return
+    figures = evaluate(run.model, held_out, run.spec.sequence_length, run.hardware)
+    events.metrics(progress.step, run.total_steps, figures)
+    progress.last_evaluation, progress.last_evaluation_step = figures, progress.step
+    if progress.lowest_per_char is None or figures["eval_loss_per_char"] < progress.lowest_per_char:
+        progress.lowest_per_char, progress.lowest_step = figures["eval_loss_per_char"], progress.step
+        progress.evaluations_without_gain = 0
+        if run.spec.keep is Keep.BEST:
+            state.best = state.weights.master.clone()
+    else:
+        progress.evaluations_without_gain += 1

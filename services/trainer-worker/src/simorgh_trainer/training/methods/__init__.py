@@ -1,0 +1,1 @@
+"""One module per training method: how its rows become samples."""
