@@ -33,6 +33,8 @@ class AppError(Exception):
         retry_after_s: int | None = None,
         **params: Param,
     ) -> None:
+        if retry_after_s is not None:
+            params["retry_after_s"] = retry_after_s
         super().__init__(sentence(code, params))
         self.code = code
         self.params = params

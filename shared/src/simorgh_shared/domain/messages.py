@@ -39,6 +39,11 @@ _EN: dict[str, str] = {
     "gpu_missing": "This worker has no GPU that can be used. Choose device auto or cpu.",
     "unknown_preset": "{model} is no preset and no model came with the job. Presets: {known}.",
     "checkpoint_unreadable": "The checkpoint cannot be read ({reason}). Start from another one.",
+    # the command line and the embedded servers
+    "process_ended": "{name} ended with {how} before it was ready. Its log is {log}; the last lines:\n{tail}",
+    "process_not_ready": "{name} was not ready after {waited_s} s. Its log is {log}; the last lines:\n{tail}",
+    "postgres_not_created": "PostgreSQL could not make its data folder {folder}:\n{tail}",
+    "postgres_refused": "PostgreSQL does not run as root, this system allows no user namespaces, and as nobody it could not use {folder}. Choose a data folder that every user can reach (--data DIR), or run as an ordinary user:\n{tail}",
 }
 
 

@@ -1,0 +1,202 @@
+"""Content-addressed blobs: bytes are known by their SHA-256, and stored once.
+
+An object's key is unique per upload and never used again, so a half-written or doomed object can never be
+mistaken for a good one. Only the row in `blobs` makes an object reachable. No session is open during a transfer.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy.orm import Session, sessionmaker
+
+from simorgh_shared.db.models import Blob
+from simorgh_shared.domain.errors import UnavailableError
+from simorgh_shared.domain.ids import new_id
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CHUNK_BYTES = 1 << 20
+# Parts of 16 MiB on few threads: storage takes about 200 MB/s whatever the client does (platform.md), memory is dearer.
+_TRANSFER = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
+
+
+class ArtifactLostError(Exception):
+    """An object is gone from storage, or its bytes are not those that were stored."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+@dataclass(frozen=True)
+class StoredBlob:
+    """Bytes that lie in storage."""
+
+    sha256: str
+    bytes: int
+    key: str
+
+
+class BlobStore:
+    """Stores and fetches blobs. Safe to share between threads."""
+
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    @property
+    def client(self) -> "S3Client":
+        """The S3 client underneath."""
+        return self._client
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that holds the objects."""
+        return self._bucket
+
+    def put(self, sessions: sessionmaker[Session], path: Path, sha256: str | None = None) -> StoredBlob:
+        """Store a file unless its content is there already.
+
+        The row is touched first, so that the collector leaves a blob alone that someone is about to refer to.
+
+        Raises: UnavailableError when the storage does not answer; nothing is kept then.
+        """
+        digest = sha256 or file_sha256(path)
+        size = path.stat().st_size
+        with sessions.begin() as session:
+            known = touch(session, digest)
+        if known is not None:
+            return known
+        key = f"blobs/{digest[:2]}/{digest}/{new_id('obj')}"
+        with _storage_errors():
+            self._client.upload_file(str(path), self._bucket, key, Config=_TRANSFER)
+        with sessions.begin() as session:
+            kept = _insert(session, StoredBlob(digest, size, key))
+        if kept.key != key:  # another writer stored the same bytes meanwhile
+            self.delete(key)
+        return kept
+
+    def fetch(self, blob: StoredBlob, target: Path) -> None:
+        """Write a blob to `target`, which appears only when the bytes have the right hash.
+
+        Raises: ArtifactLostError when the object is missing or damaged; UnavailableError when storage is silent.
+        """
+        partial = target.with_name(f".{target.name}.{new_id('part')}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        try:
+            with partial.open("wb") as file:
+                for chunk in self.read(blob):
+                    digest.update(chunk)
+                    file.write(chunk)
+            if digest.hexdigest() != blob.sha256:
+                raise ArtifactLostError(target.name)
+            partial.rename(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def read(self, blob: StoredBlob, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes of a blob from `start` in chunks. The hash is not checked: `fetch` does that."""
+        if blob.bytes == 0:
+            return
+        end = "" if length is None else str(start + length - 1)
+        with _storage_errors(blob.key):
+            body = self._client.get_object(Bucket=self._bucket, Key=blob.key, Range=f"bytes={start}-{end}")[
+                "Body"
+            ]
+            yield from body.iter_chunks(_CHUNK_BYTES)
+
+    def delete(self, key: str) -> None:
+        """Drop an object. No error when it is not there."""
+        with _storage_errors():
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def check(self) -> None:
+        """Raises UnavailableError unless the bucket answers."""
+        with _storage_errors():
+            self._client.head_bucket(Bucket=self._bucket)
+
+
+def file_sha256(path: Path) -> str:
+    """The hex SHA-256 of a file, read in constant memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def touch(session: Session, sha256: str) -> StoredBlob | None:
+    """Note that a blob is about to be used again; None when there is none."""
+    row = session.execute(
+        sa.update(Blob)
+        .where(Blob.sha256 == sha256)
+        .values(last_used_at=sa.func.clock_timestamp())
+        .returning(Blob.sha256, Blob.bytes, Blob.key)
+    ).one_or_none()
+    return None if row is None else StoredBlob(row.sha256, row.bytes, row.key)
+
+
+def collect(session: Session, unused_s: float, limit: int = 500) -> Sequence[str]:
+    """Delete blob rows that nothing refers to and nobody used for `unused_s`; note their objects for deletion.
+
+    The rows are locked and looked at again after the lock, so a writer that touched one meanwhile keeps it.
+    Returns the keys that were noted.
+    """
+    rows = session.execute(
+        sa.text(
+            """
+            WITH doomed AS (
+                SELECT b.sha256 FROM blobs b
+                WHERE b.last_used_at < clock_timestamp() - make_interval(secs => :unused_s)
+                  AND NOT EXISTS (SELECT 1 FROM manifest_entries e WHERE e.sha256 = b.sha256)
+                  AND NOT EXISTS (SELECT 1 FROM files f WHERE f.sha256 = b.sha256)
+                ORDER BY b.last_used_at LIMIT :limit FOR UPDATE SKIP LOCKED
+            ), gone AS (
+                DELETE FROM blobs b USING doomed d WHERE b.sha256 = d.sha256
+                  AND b.last_used_at < clock_timestamp() - make_interval(secs => :unused_s)
+                RETURNING b.key, b.sha256
+            )
+            INSERT INTO blob_deletions (key, sha256) SELECT key, sha256 FROM gone RETURNING key
+            """
+        ),
+        {"unused_s": unused_s, "limit": limit},
+    )
+    return [row.key for row in rows]
+
+
+def _insert(session: Session, blob: StoredBlob) -> StoredBlob:
+    row = session.execute(
+        sa.text(
+            """
+            INSERT INTO blobs (sha256, key, bytes, last_used_at) VALUES (:sha256, :key, :bytes, clock_timestamp())
+            ON CONFLICT (sha256) DO UPDATE SET last_used_at = clock_timestamp() RETURNING sha256, bytes, key
+            """
+        ),
+        {"sha256": blob.sha256, "key": blob.key, "bytes": blob.bytes},
+    ).one()
+    return StoredBlob(row.sha256, row.bytes, row.key)
+
+
+@contextlib.contextmanager
+def _storage_errors(key: str | None = None) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if key is not None and error.response.get("Error", {}).get("Code") in ("NoSuchKey", "404"):
+            raise ArtifactLostError(key) from error
+        raise UnavailableError("storage_unavailable", retry_after_s=5) from error
+    except (BotoCoreError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
+            raise  # a full or missing local disk is not the storage's fault
+        raise UnavailableError("storage_unavailable", retry_after_s=5) from error
+    except Exception as error:
+        # boto3 wraps what went wrong in a transfer thread.
+        if type(error).__module__.startswith(("boto3", "s3transfer", "urllib3")):
+            raise UnavailableError("storage_unavailable", retry_after_s=5) from error
+        raise
