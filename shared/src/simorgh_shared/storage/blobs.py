@@ -1,7 +1,7 @@
 """Content-addressed blobs: bytes are known by their SHA-256, and stored once.
 
 An object's key is unique per upload and never used again, so a half-written or doomed object can never be
-mistaken for a good one. Only the row in `blobs` makes an object reachable. No session is open during a transfer.
+mistaken for a good one. Only the row in `blobs` makes an object reachable. No session is open in a transfer.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _CHUNK_BYTES = 1 << 20
-# Parts of 16 MiB on few threads: storage takes about 200 MB/s whatever the client does (platform.md), memory is dearer.
+# Few threads: the embedded storage takes about 200 MB/s whatever the client does, and memory is dearer.
 _TRANSFER = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
 
 
@@ -87,7 +87,7 @@ class BlobStore:
     def fetch(self, blob: StoredBlob, target: Path) -> None:
         """Write a blob to `target`, which appears only when the bytes have the right hash.
 
-        Raises: ArtifactLostError when the object is missing or damaged; UnavailableError when storage is silent.
+        Raises: ArtifactLostError for a missing or damaged object; UnavailableError when storage is silent.
         """
         partial = target.with_name(f".{target.name}.{new_id('part')}")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,9 +109,7 @@ class BlobStore:
             return
         end = "" if length is None else str(start + length - 1)
         with _storage_errors(blob.key):
-            body = self._client.get_object(Bucket=self._bucket, Key=blob.key, Range=f"bytes={start}-{end}")[
-                "Body"
-            ]
+            body = self._client.get_object(Bucket=self._bucket, Key=blob.key, Range=f"bytes={start}-{end}")["Body"]
             yield from body.iter_chunks(_CHUNK_BYTES)
 
     def delete(self, key: str) -> None:
@@ -143,7 +141,7 @@ def touch(session: Session, sha256: str) -> StoredBlob | None:
 
 
 def collect(session: Session, unused_s: float, limit: int = 500) -> Sequence[str]:
-    """Delete blob rows that nothing refers to and nobody used for `unused_s`; note their objects for deletion.
+    """Delete blob rows that nothing refers to and nobody used for `unused_s`; note their objects.
 
     The rows are locked and looked at again after the lock, so a writer that touched one meanwhile keeps it.
     Returns the keys that were noted.
@@ -174,7 +172,8 @@ def _insert(session: Session, blob: StoredBlob) -> StoredBlob:
     row = session.execute(
         sa.text(
             """
-            INSERT INTO blobs (sha256, key, bytes, last_used_at) VALUES (:sha256, :key, :bytes, clock_timestamp())
+            INSERT INTO blobs (sha256, key, bytes, last_used_at)
+            VALUES (:sha256, :key, :bytes, clock_timestamp())
             ON CONFLICT (sha256) DO UPDATE SET last_used_at = clock_timestamp() RETURNING sha256, bytes, key
             """
         ),

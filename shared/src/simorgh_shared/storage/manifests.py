@@ -21,7 +21,7 @@ class Entry:
 
 
 def create(session: Session, kind: str, entries: Sequence[Entry]) -> str:
-    """Insert a manifest with its entries; the blobs must have been stored before. Returns the manifest's id."""
+    """Insert a manifest with its entries; the blobs must be stored already. Returns its id."""
     manifest_id = new_id("man")
     session.add(Manifest(id=manifest_id, kind=kind, bytes=sum(entry.blob.bytes for entry in entries)))
     session.flush()
@@ -54,7 +54,7 @@ def entries(session: Session, manifest_id: str) -> list[Entry]:
 def materialise(store: BlobStore, files: Sequence[Entry], folder: Path) -> None:
     """Fetch the files of a manifest into a folder, each checked against its hash.
 
-    Raises: ArtifactLostError for a file that is missing or damaged in storage, ValueError for a path that leads out.
+    Raises: ArtifactLostError for a file that is missing or damaged, ValueError for a path that leads out.
     """
     for entry in files:
         target = folder / entry.path

@@ -1,0 +1,245 @@
+"""How an attempt ends, and what that makes of its job: one fenced transaction each (architecture, section 5)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from simorgh_shared.db.models import Checkpoint, Model, ModelVersion
+from simorgh_shared.domain.ids import new_id
+from simorgh_shared.domain.jobs import MAX_FAILURES_IN_ROW, DesiredState, JobStatus, Outcome
+from simorgh_shared.domain.messages import sentence
+from simorgh_shared.queue import leases
+from simorgh_shared.queue.control import drop_checkpoints
+from simorgh_shared.queue.leases import AppliedEvent, Event, Lease
+from simorgh_shared.storage import manifests
+from simorgh_shared.storage.manifests import Entry
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How the child's process ended."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+
+    def describe(self) -> str:
+        """For people: `signal 9` or `exit code 1`."""
+        return f"signal {self.signal}" if self.signal else f"exit code {self.exit_code}"
+
+
+@dataclass(frozen=True)
+class NewModel:
+    """A trained model that a job made."""
+
+    name: str
+    kind: str
+    format: str
+    entries: list[Entry]
+    lineage: dict[str, Any]
+    metrics: dict[str, Any]
+    num_parameters: int | None
+
+
+def commit_checkpoint(
+    session: Session, lease: Lease, step: int, reason: str, entries: list[Entry], kept: int
+) -> list[AppliedEvent]:
+    """Make a stored checkpoint the one to resume from; retire all but the newest `kept` that nothing uses.
+
+    Raises: LeaseLostError.
+    """
+    leases.lock(session, lease)
+    manifest_id = manifests.create(session, "checkpoint", entries)
+    checkpoint_id = new_id("ckpt")
+    old = session.scalar(sa.select(Checkpoint).where(Checkpoint.job_id == lease.job_id, Checkpoint.step == step))
+    if old is None:
+        session.add(
+            Checkpoint(
+                id=checkpoint_id,
+                job_id=lease.job_id,
+                attempt=lease.attempt,
+                step=step,
+                reason=reason,
+                manifest_id=manifest_id,
+            )
+        )
+    else:  # another attempt saved this step before: the same step of the same job, told anew
+        checkpoint_id = old.id
+        old.manifest_id, old.attempt, old.reason = manifest_id, lease.attempt, reason
+    session.flush()
+    session.execute(
+        sa.text(
+            "UPDATE jobs SET checkpoint_id = :checkpoint_id, step_done = greatest(step_done, :step),"
+            " failures_in_row = 0 WHERE id = :job_id AND lease_token = :token"
+        ),
+        {"checkpoint_id": checkpoint_id, "step": step, "job_id": lease.job_id, "token": lease.token},
+    )
+    _retire(session, lease.job_id, kept)
+    payload = {
+        "checkpoint_id": checkpoint_id,
+        "step": step,
+        "reason": reason,
+        "bytes": sum(entry.blob.bytes for entry in entries),
+    }
+    return [leases.append(session, lease.job_id, lease.attempt, Event("checkpoint", payload))]
+
+
+def leave(session: Session, lease: Lease, outcome: Outcome = Outcome.LEFT) -> AppliedEvent:
+    """The child left as asked, or the worker drains: the job rests where its user wants it."""
+    desired = leases.lock(session, lease)
+    status = desired.resting_status
+    if status is JobStatus.CANCELLED:
+        return cancel(session, lease)
+    return leases.release(session, lease, status, outcome)
+
+
+def cancel(session: Session, lease: Lease) -> AppliedEvent:
+    """End as cancelled, with nothing of the job left to be used."""
+    leases.lock(session, lease)
+    session.execute(sa.text("UPDATE jobs SET checkpoint_id = NULL WHERE id = :id"), {"id": lease.job_id})
+    drop_checkpoints(session, lease.job_id)
+    return leases.release(session, lease, JobStatus.CANCELLED, Outcome.LEFT)
+
+
+def succeed(session: Session, lease: Lease, result: dict[str, Any], model: NewModel | None = None) -> AppliedEvent:
+    """End as succeeded with its artifacts, or as cancelled without them where that was asked meanwhile."""
+    if leases.lock(session, lease) is DesiredState.CANCEL:
+        return cancel(session, lease)
+    if model is not None:
+        result = result | _register(session, lease, model)
+    return leases.release(
+        session, lease, JobStatus.SUCCEEDED, Outcome.SUCCEEDED, payload=result, result=result, exit_code=0
+    )
+
+
+def fail(session: Session, lease: Lease, code: str, params: dict[str, Any], exit: Exit | None = None) -> AppliedEvent:
+    """End as failed with an explanation: trying again would not help."""
+    if leases.lock(session, lease) is DesiredState.CANCEL:
+        return cancel(session, lease)
+    error = _error(code, params)
+    how = exit or Exit()
+    return leases.release(
+        session,
+        lease,
+        JobStatus.FAILED,
+        Outcome.FAILED,
+        payload={"error": error},
+        error=error,
+        signal=how.signal,
+        exit_code=how.exit_code,
+    )
+
+
+def crash(
+    session: Session,
+    lease: Lease,
+    outcome: Outcome,
+    code: str,
+    params: dict[str, Any],
+    backoff_s: float,
+    exit: Exit | None = None,
+) -> AppliedEvent:
+    """The attempt broke down: back to the queue (the first time at once), or failed when that came too often.
+
+    `code` is the sentence for giving up; it may use `{failures}`.
+    """
+    desired = leases.lock(session, lease)
+    if desired is not DesiredState.RUN:
+        return leave(session, lease, outcome)
+    failures = (
+        session.scalar(sa.text("SELECT failures_in_row FROM jobs WHERE id = :id"), {"id": lease.job_id}) or 0
+    ) + 1
+    how = exit or Exit()
+    if failures >= MAX_FAILURES_IN_ROW:
+        error = _error(code, params | {"failures": failures})
+        return leases.release(
+            session,
+            lease,
+            JobStatus.FAILED,
+            outcome,
+            payload={"error": error},
+            error=error,
+            failures_in_row=failures,
+            signal=how.signal,
+            exit_code=how.exit_code,
+        )
+    return leases.release(
+        session,
+        lease,
+        JobStatus.QUEUED,
+        outcome,
+        payload={"reason": str(outcome), "failures_in_row": failures, "how": how.describe() if exit else ""},
+        backoff_s=0.0 if failures == 1 else backoff_s * 2 ** (failures - 2),
+        failures_in_row=failures,
+        signal=how.signal,
+        exit_code=how.exit_code,
+    )
+
+
+def _error(code: str, params: dict[str, Any]) -> dict[str, Any]:
+    return {"code": code, "params": params, "message": sentence(code, params)}
+
+
+def _retire(session: Session, job_id: str, kept: int) -> None:
+    """Delete the oldest checkpoints beyond `kept`, never one in use. Their blobs are collected later."""
+    session.execute(
+        sa.text(
+            """
+            DELETE FROM checkpoints c WHERE c.job_id = :job_id
+              AND c.id NOT IN (SELECT id FROM checkpoints WHERE job_id = :job_id ORDER BY step DESC LIMIT :kept)
+              AND NOT EXISTS (SELECT 1 FROM jobs j WHERE c.id IN (j.checkpoint_id, j.init_checkpoint_id))
+              AND NOT EXISTS (SELECT 1 FROM model_versions v WHERE v.checkpoint_id = c.id)
+              AND NOT EXISTS (
+                  SELECT 1 FROM attempts a WHERE a.checkpoint_in = c.id AND a.ended_at IS NULL)
+            """
+        ),
+        {"job_id": job_id, "kept": kept},
+    )
+    session.execute(
+        sa.text(
+            """
+            DELETE FROM manifests m WHERE m.kind = 'checkpoint' AND m.created_at < now() - interval '1 hour'
+              AND NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.manifest_id = m.id)
+            """
+        )
+    )
+
+
+def _register(session: Session, lease: Lease, new: NewModel) -> dict[str, Any]:
+    """Insert the model's manifest and its next version; a new model where the project has none of that name."""
+    model = session.scalar(
+        sa.select(Model)
+        .where(Model.project_id == lease.project_id, Model.name == new.name, Model.deleted_at.is_(None))
+        .with_for_update()
+    )
+    if model is None:
+        model = Model(id=new_id("model"), project_id=lease.project_id, name=new.name)
+        session.add(model)
+        session.flush()
+    version = 1 + (
+        session.scalar(sa.select(sa.func.max(ModelVersion.version)).where(ModelVersion.model_id == model.id)) or 0
+    )
+    version_id = new_id("mver")
+    session.add(
+        ModelVersion(
+            id=version_id,
+            model_id=model.id,
+            version=version,
+            kind=new.kind,
+            format=new.format,
+            manifest_id=manifests.create(session, "model", new.entries),
+            job_id=lease.job_id,
+            num_parameters=new.num_parameters,
+            bytes=sum(entry.blob.bytes for entry in new.entries),
+            lineage=new.lineage,
+            metrics=new.metrics,
+        )
+    )
+    session.flush()
+    return {
+        "model_id": model.id,
+        "model_name": model.name,
+        "model_version_id": version_id,
+        "version": version,
+    }
