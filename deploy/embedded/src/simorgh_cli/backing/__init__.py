@@ -1,0 +1,1 @@
+"""The three embedded servers: PostgreSQL, Valkey and SeaweedFS, from pip packages."""
