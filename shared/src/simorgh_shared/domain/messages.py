@@ -38,6 +38,9 @@ _EN: dict[str, str] = {
     "bad_row": "Line {line} of {file} cannot be trained on: {reason}. Correct the dataset and upload it again.",
     "gpu_missing": "This worker has no GPU that can be used. Choose device auto or cpu.",
     "unknown_preset": "{model} is no preset and no model came with the job. Presets: {known}.",
+    "base_model_unfit": "The model cannot be trained further: {reason}. Choose another model or a preset.",
+    "checkpoint_mismatch": "The checkpoint is of {theirs}, the run asks for {ours}. Name the checkpoint's model.",
+    "no_held_out": "keep: best and early stopping need held-out rows. Add a test split or raise eval_fraction.",
     "checkpoint_unreadable": "The checkpoint cannot be read ({reason}). Start from another one.",
     # the command line and the embedded servers
     "process_ended": "{name} ended with {how} before it was ready. Its log is {log}; the last lines:\n{tail}",

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -57,7 +58,6 @@ class Restored:
     progress: Progress
     spec: dict[str, Any]
     shape: dict[str, Any]
-    total_steps: int
     environment: dict[str, Any]
     plan: EpochPlan
     folder: Path
@@ -147,6 +147,7 @@ def _adam_states(state: TrainingState) -> list[dict[str, Tensor]]:
 def show_folder(scratch: Path, final: Path) -> None:
     """Make a finished folder appear under its name, durable before it can be seen."""
     for path in scratch.iterdir():
+        path.chmod(0o644)  # safetensors writes 0600
         _sync(path)
     _sync(scratch)
     scratch.rename(final)
@@ -175,12 +176,11 @@ def open_checkpoint(folder: Path) -> Restored:
             progress=Progress(**body["progress"]),
             spec=body["spec"],
             shape=body["shape"],
-            total_steps=body["total_steps"],
             environment=body["environment"],
             plan=EpochPlan(position["plan_order"].numpy(), position["plan_offsets"].numpy().astype(np.int64)),
             folder=folder,
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise InvalidInputError("checkpoint_unreadable", reason=str(error)) from error
 
 

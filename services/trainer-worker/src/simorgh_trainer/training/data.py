@@ -38,9 +38,7 @@ class DatasetInput:
     def fingerprint(self) -> str:
         """SHA-256 over what decides the samples: the bytes of each file, in order, and how they are read."""
         digest = hashlib.sha256()
-        digest.update(
-            json.dumps([self.row_schema, sorted(self.columns.items())], ensure_ascii=False).encode()
-        )
+        digest.update(json.dumps([self.row_schema, sorted(self.columns.items())], ensure_ascii=False).encode())
         for path in (*self.train, *self.test):
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -61,9 +59,7 @@ def read_rows(paths: Iterable[Path], row_schema: str, columns: Mapping[str, str]
                         rows.append(row_segments(json.loads(line), row_schema, columns))
                     except (ValueError, KeyError, TypeError) as error:
                         reason = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
-                        raise InvalidInputError(
-                            "bad_row", file=path.name, line=number, reason=reason
-                        ) from error
+                        raise InvalidInputError("bad_row", file=path.name, line=number, reason=reason) from error
     return rows
 
 

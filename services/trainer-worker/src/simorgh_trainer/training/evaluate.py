@@ -1,8 +1,9 @@
 """Held-out loss of a model: per token, and per character of the text.
 
 Per character it divides the summed nats by the characters of the held-out text, each segment counted with one end
-symbol (`methods/pretrain.py` says which tokens are predicted). It is comparable between tokenizers and with a character
-model that scores the same characters. A BPE model is scored on one spelling of the text, so the true figure is no higher.
+symbol (`methods/pretrain.py` says which tokens are predicted). It is comparable between tokenizers, and with a
+character model that scores the same characters. A BPE model is scored on one spelling of the text, so the true
+figure is no higher.
 
 Shapes: N labelled tokens, C hidden size, V vocabulary.
 """
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from simorgh_trainer.training.hardware import Hardware
+from simorgh_trainer.training.kernels import cross_entropy
 from simorgh_trainer.training.model import Llama
 from simorgh_trainer.training.packing import IGNORED, Batch, Samples, build_batch, plan_epoch
 
@@ -32,12 +33,12 @@ class HeldOut:
 
 
 def labelled_logits(model: Llama, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Logits (N, V) in float32 and labels (N) of the positions that predict something."""
+    """Logits (N, V) and labels (N) of the positions that predict something."""
     hidden_BTC = model(batch.ids_BT, batch.positions_BT, batch.mask_B1TT)
     labels = batch.labels_BT.reshape(-1)
     places_N = torch.nonzero(labels != IGNORED).squeeze(1)
     hidden_NC = hidden_BTC.reshape(-1, hidden_BTC.shape[-1]).index_select(0, places_N)
-    return model.logits(hidden_NC).float(), labels[places_N]
+    return model.logits(hidden_NC), labels[places_N]
 
 
 @torch.no_grad()
@@ -47,7 +48,7 @@ def evaluate(model: Llama, held_out: HeldOut, row_tokens: int, hardware: Hardwar
     nats, hits, tokens = 0.0, 0, 0
     for batch in _batches(held_out.samples, row_tokens, hardware):
         logits_NV, labels_N = labelled_logits(model, batch)
-        nats += float(F.cross_entropy(logits_NV, labels_N, reduction="sum"))
+        nats += float(cross_entropy(logits_NV, labels_N))
         hits += int((logits_NV.argmax(-1) == labels_N).sum())
         tokens += batch.num_labels
     model.train()

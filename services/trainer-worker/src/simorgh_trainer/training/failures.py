@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
-from simorgh_shared.domain.errors import AppError, UnavailableError
+from simorgh_shared.domain.errors import AppError, InvalidInputError, UnavailableError
 from simorgh_shared.schemas.training import TrainSpec
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
@@ -16,6 +17,10 @@ def explain(error: Exception, folder: Path) -> AppError | None:
     """The catalogue's error for this one; None for a fault of ours, which is to be seen whole."""
     if isinstance(error, AppError):
         return error
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "spec"
+        return InvalidInputError("invalid_parameter", name=name, value=str(first["input"]), reason=first["msg"])
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UnavailableError("disk_full", path=str(error.filename or folder))
     if _is_out_of_memory(error):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch.nn import functional as F
+import numpy as np
 
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.schemas.training import Keep, TrainSpec
@@ -14,6 +14,7 @@ from simorgh_trainer.training.control import Control
 from simorgh_trainer.training.evaluate import HeldOut, evaluate, labelled_logits
 from simorgh_trainer.training.events import EventLog
 from simorgh_trainer.training.hardware import Hardware, memory_bytes
+from simorgh_trainer.training.kernels import cross_entropy
 from simorgh_trainer.training.model import Llama
 from simorgh_trainer.training.optim import learning_rate
 from simorgh_trainer.training.packing import Batch, Samples, build_batch, plan_epoch
@@ -42,9 +43,7 @@ class Run:
     """Writes a checkpoint for a reason and says so."""
 
 
-def train(
-    run: Run, state: TrainingState, events: EventLog, read_control: Callable[[], Control]
-) -> str | None:
+def train(run: Run, state: TrainingState, events: EventLog, read_control: Callable[[], Control]) -> str | None:
     """Train to the end; the reason for leaving where that was asked before it.
 
     Raises: InvalidInputError `nan_loss`; CancelledError.
@@ -73,7 +72,7 @@ def train(
         nats = 0.0
         for batch in batches:
             logits_NV, labels_N = labelled_logits(run.model, batch)
-            loss = F.cross_entropy(logits_NV, labels_N, reduction="sum")
+            loss = cross_entropy(logits_NV, labels_N)
             (loss / max(1, labels)).backward()
             state.weights.take_gradient()
             nats += float(loss.detach())
@@ -133,7 +132,7 @@ def _is_done(run: Run, state: TrainingState) -> bool:
 
 def _next_batch(run: Run, state: TrainingState) -> Batch:
     """The next rows; a batch may end one epoch and begin the next."""
-    rows = []
+    rows: list[np.ndarray] = []
     progress = state.progress
     while len(rows) < run.spec.batch_size:
         if progress.next_row == state.plan.num_rows:

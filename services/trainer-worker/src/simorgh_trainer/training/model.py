@@ -1,7 +1,7 @@
 """A compact Llama whose weights are those of Hugging Face's LlamaForCausalLM.
 
 Query, key and value share one product, and so do gate and up: small models are bound by calls, not by arithmetic.
-Shapes: B rows, T positions, C hidden size, H heads, K key/value heads, D head size, N tokens with a label, V vocabulary.
+Shapes: B rows, T positions, C hidden size, H heads, D head size, N tokens with a label, V vocabulary.
 """
 
 from collections.abc import Mapping
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from simorgh_shared.schemas.training import ModelPreset
+from simorgh_trainer.training.kernels import attention, dropout, rms_norm
 
 NORM_EPSILON = 1e-5
 INITIAL_STD = 0.02
@@ -59,22 +60,20 @@ class RMSNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x_BTC: Tensor) -> Tensor:
-        x32 = x_BTC.float()
-        scale = torch.rsqrt(x32.pow(2).mean(-1, keepdim=True) + self.epsilon)
-        return self.weight * (x32 * scale).to(x_BTC.dtype)
+        return rms_norm(x_BTC, self.weight, self.epsilon)
 
 
 class Block(nn.Module):
     """Attention and feed-forward, each behind a norm and added to the residual stream."""
 
-    def __init__(self, shape: ModelShape, dropout: float) -> None:
+    def __init__(self, shape: ModelShape, dropout_probability: float) -> None:
         super().__init__()
         self.num_heads, self.num_kv_heads, self.head_size = (
             shape.num_heads,
             shape.num_kv_heads,
             shape.head_size,
         )
-        self.dropout = dropout
+        self.dropout = dropout_probability
         qkv_size = (shape.num_heads + 2 * shape.num_kv_heads) * shape.head_size
         self.attention_norm = RMSNorm(shape.hidden_size, shape.norm_epsilon)
         self.qkv = nn.Linear(shape.hidden_size, qkv_size, bias=False)
@@ -86,24 +85,24 @@ class Block(nn.Module):
     def forward(self, x_BTC: Tensor, rope: tuple[Tensor, Tensor], mask_B1TT: Tensor) -> Tensor:
         x_BTC = x_BTC + self._drop(self._attend(self.attention_norm(x_BTC), rope, mask_B1TT))
         gate, up = self.gate_up(self.feed_forward_norm(x_BTC)).chunk(2, dim=-1)
-        return x_BTC + self._drop(self.down(F.silu(gate) * up))
+        y_BTC: Tensor = x_BTC + self._drop(self.down(functional.silu(gate) * up))
+        return y_BTC
 
     def _attend(self, x_BTC: Tensor, rope: tuple[Tensor, Tensor], mask_B1TT: Tensor) -> Tensor:
         rows, positions, _ = x_BTC.shape
         qkv = self.qkv(x_BTC).view(rows, positions, -1, self.head_size).transpose(1, 2)
         num_rotated = self.num_heads + self.num_kv_heads
         qk = _rotate(qkv[:, :num_rotated], *rope)
-        y_BHTD = F.scaled_dot_product_attention(
-            qk[:, : self.num_heads],
-            qk[:, self.num_heads :],
-            qkv[:, num_rotated:],
-            attn_mask=mask_B1TT,
-            enable_gqa=self.num_kv_heads != self.num_heads,
-        )
-        return self.out(y_BHTD.transpose(1, 2).reshape(rows, positions, -1))
+        keys, values = qk[:, self.num_heads :], qkv[:, num_rotated:]
+        if self.num_kv_heads != self.num_heads:
+            shared_by = self.num_heads // self.num_kv_heads
+            keys, values = keys.repeat_interleave(shared_by, 1), values.repeat_interleave(shared_by, 1)
+        y_BHTD = attention(qk[:, : self.num_heads], keys, values, mask_B1TT)
+        y_BTC: Tensor = self.out(y_BHTD.transpose(1, 2).reshape(rows, positions, -1))
+        return y_BTC
 
     def _drop(self, x_BTC: Tensor) -> Tensor:
-        return F.dropout(x_BTC, self.dropout, self.training) if self.dropout else x_BTC
+        return dropout(x_BTC, self.dropout) if self.dropout and self.training else x_BTC
 
 
 class Llama(nn.Module):
@@ -112,12 +111,12 @@ class Llama(nn.Module):
     rope_cos: Tensor
     rope_sin: Tensor
 
-    def __init__(self, shape: ModelShape, dropout: float = 0.0) -> None:
+    def __init__(self, shape: ModelShape, dropout_probability: float = 0.0) -> None:
         super().__init__()
         self.shape = shape
-        self.dropout = dropout
+        self.dropout = dropout_probability
         self.embedding = nn.Embedding(shape.vocab_size, shape.hidden_size)
-        self.blocks = nn.ModuleList(Block(shape, dropout) for _ in range(shape.num_layers))
+        self.blocks = nn.ModuleList(Block(shape, dropout_probability) for _ in range(shape.num_layers))
         self.norm = RMSNorm(shape.hidden_size, shape.norm_epsilon)
         cos, sin = _rope_tables(shape)
         self.register_buffer("rope_cos", cos, persistent=False)
@@ -141,15 +140,16 @@ class Llama(nn.Module):
         mask_B1TT: added to the attention scores, in the weights' type: 0 where a position may look, -inf elsewhere.
         """
         x_BTC = self.embedding(ids_BT)
-        x_BTC = F.dropout(x_BTC, self.dropout, self.training) if self.dropout else x_BTC
+        x_BTC = dropout(x_BTC, self.dropout) if self.dropout and self.training else x_BTC
         rope = (self.rope_cos[positions_BT].unsqueeze(1), self.rope_sin[positions_BT].unsqueeze(1))
         for block in self.blocks:
             x_BTC = block(x_BTC, rope, mask_B1TT)
-        return self.norm(x_BTC)
+        hidden_BTC: Tensor = self.norm(x_BTC)
+        return hidden_BTC
 
     def logits(self, hidden_NC: Tensor) -> Tensor:
         """Scores of the next token (N, V)."""
-        return F.linear(hidden_NC, self.embedding.weight)
+        return functional.linear(hidden_NC, self.embedding.weight)
 
 
 def _rope_tables(shape: ModelShape) -> tuple[Tensor, Tensor]:
@@ -207,9 +207,7 @@ def from_hugging_face(named: Mapping[str, Tensor], shape: ModelShape) -> dict[st
             ours + "qkv.weight": torch.cat([named[f"{attention}{part}_proj.weight"] for part in "qkv"]),
             ours + "out.weight": named[attention + "o_proj.weight"],
             ours + "feed_forward_norm.weight": named[theirs + "post_attention_layernorm.weight"],
-            ours + "gate_up.weight": torch.cat(
-                [named[f"{feed_forward}{part}_proj.weight"] for part in ("gate", "up")]
-            ),
+            ours + "gate_up.weight": torch.cat([named[f"{feed_forward}{part}_proj.weight"] for part in ("gate", "up")]),
             ours + "down.weight": named[feed_forward + "down_proj.weight"],
         }
     return weights

@@ -57,9 +57,7 @@ class EpochPlan:
         return self.order[self.offsets[index] : self.offsets[index + 1]]
 
 
-def plan_epoch(
-    lengths: np.ndarray, capacity: int, seed: int, epoch: int, *, packing: bool = True
-) -> EpochPlan:
+def plan_epoch(lengths: np.ndarray, capacity: int, seed: int, epoch: int, *, packing: bool = True) -> EpochPlan:
     """Shuffle the samples, put each into the fullest row that still takes it, shuffle the rows.
 
     The same arguments give the same plan.
@@ -111,9 +109,7 @@ class Batch:
     """Query-key pairs within samples: what attention must compute."""
 
 
-def build_batch(
-    samples: Samples, rows: Sequence[np.ndarray], dtype: torch.dtype, device: torch.device
-) -> Batch:
+def build_batch(samples: Samples, rows: Sequence[np.ndarray], dtype: torch.dtype, device: torch.device) -> Batch:
     """The rows' samples side by side, each blind to its neighbours, padded to the longest row."""
     lengths = samples.lengths
     width = max(int(lengths[row].sum()) for row in rows)

@@ -55,3 +55,11 @@ def literal(tokenizer: Tokenizer) -> Tokenizer:
 def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
     """Token ids of each text, without any marker."""
     return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+
+def special_id(tokenizer: Tokenizer, token: str) -> int:
+    """The id of one of our special tokens."""
+    found = tokenizer.token_to_id(token)
+    if found is None:
+        raise ValueError(f"the tokenizer has no {token}")
+    return int(found)

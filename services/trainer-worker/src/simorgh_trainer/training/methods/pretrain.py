@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from simorgh_trainer.training.data import Row
 from simorgh_trainer.training.packing import IGNORED, Samples
-from simorgh_trainer.training.tokenizer import END, ROLE_MARKERS, encode_texts
+from simorgh_trainer.training.tokenizer import END, ROLE_MARKERS, encode_texts, special_id
 
 _ROWS_AT_ONCE = 4_096
 
@@ -32,14 +32,15 @@ def encode_rows(rows: Sequence[Row], tokenizer: Tokenizer, piece_tokens: int) ->
 
 def _encode(rows: Sequence[Row], tokenizer: Tokenizer) -> list[tuple[np.ndarray, np.ndarray]]:
     texts = iter(encode_texts(tokenizer, [text for row in rows for _, text in row]))
-    end = tokenizer.token_to_id(END)
+    end = special_id(tokenizer, END)
+    markers = {role: special_id(tokenizer, token) for role, token in ROLE_MARKERS.items()}
     encoded = []
     for row in rows:
         tokens: list[int] = []
         predicted: list[bool] = []
         for role, _ in row:
             ids = next(texts)
-            tokens += [tokenizer.token_to_id(ROLE_MARKERS[role]), *ids, end]
+            tokens += [markers[role], *ids, end]
             predicted += [False, *(True for _ in ids), True]
         ids_T = np.array(tokens, dtype=np.int32)
         labels_T = np.where(predicted, ids_T, IGNORED).astype(np.int32)

@@ -1,0 +1,122 @@
+"""What a run needs before its first step: rows, tokenizer, shape, samples, and the checkpoint to go on from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_shared.schemas.training import PRESETS, Keep, TrainSpec
+from simorgh_trainer.training.checkpoint import Restored, open_checkpoint
+from simorgh_trainer.training.data import DatasetInput, Row, hold_out, num_characters, read_rows
+from simorgh_trainer.training.evaluate import HeldOut
+from simorgh_trainer.training.events import EventLog
+from simorgh_trainer.training.hardware import Hardware, instruction_set
+from simorgh_trainer.training.methods.pretrain import encode_rows
+from simorgh_trainer.training.model import ModelShape
+from simorgh_trainer.training.model_folder import file_hash, read_model
+from simorgh_trainer.training.packing import Samples
+from simorgh_trainer.training.tokenizer import load_tokenizer, train_tokenizer
+
+CONTEXT_TOKENS = 512
+"""Positions that a fresh model takes at least: a chat may run longer than a training row."""
+_LIBRARIES = ("torch", "tokenizers", "safetensors", "numpy", "transformers")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the model comes from: a checkpoint, a model folder, or nothing but a shape."""
+
+    tokenizer: Tokenizer
+    tokenizer_file: Path
+    shape: ModelShape
+    weights: Mapping[str, Tensor] | None = None
+    """Of the model that is trained further; None for fresh ones and for a checkpoint's."""
+    restored: Restored | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that is known before the first step."""
+
+    spec: TrainSpec
+    hardware: Hardware
+    start: Start
+    samples: Samples
+    held_out: HeldOut | None
+    num_train_rows: int
+    environment: Mapping[str, Any]
+    """What equality of two runs rests on."""
+
+
+def prepare(folder: Path, inputs: Mapping[str, Any], spec: TrainSpec, hardware: Hardware, events: EventLog) -> Prepared:
+    """Read the rows, find or train the tokenizer, encode; paths of `inputs` are relative to the work folder.
+
+    Raises: InvalidInputError.
+    """
+    dataset = DatasetInput.from_run(inputs["dataset"], folder)
+    train_rows, eval_rows = _read(dataset, spec)
+    start = _start(folder, inputs, spec, train_rows)
+    held_out = None
+    if eval_rows:
+        eval_samples = encode_rows(eval_rows, start.tokenizer, spec.sequence_length)
+        held_out = HeldOut(eval_samples, num_characters(eval_rows), len(eval_rows))
+    elif spec.keep is Keep.BEST or spec.early_stopping_patience is not None:
+        raise InvalidInputError("no_held_out")
+    else:
+        events.warn("No rows are held out, so this run reports no held-out loss.")
+    environment = {
+        "threads": hardware.threads,
+        "instruction_set": instruction_set(hardware),
+        "precision": hardware.precision,
+        "libraries": {name: version(name) for name in _LIBRARIES},
+        "dataset": dataset.fingerprint(),
+        "tokenizer": file_hash(start.tokenizer_file),
+    }
+    samples = encode_rows(train_rows, start.tokenizer, spec.sequence_length)
+    return Prepared(spec, hardware, start, samples, held_out, len(train_rows), environment)
+
+
+def _read(dataset: DatasetInput, spec: TrainSpec) -> tuple[list[Row], list[Row]]:
+    train_rows = read_rows(dataset.train, dataset.row_schema, dataset.columns)
+    if dataset.test:
+        eval_rows = read_rows(dataset.test, dataset.row_schema, dataset.columns)
+    else:
+        train_rows, eval_rows = hold_out(train_rows, spec.eval_fraction, spec.seed)
+    if not train_rows:
+        raise InvalidInputError("no_rows", method=spec.method.value)
+    return train_rows, eval_rows
+
+
+def _start(folder: Path, inputs: Mapping[str, Any], spec: TrainSpec, train_rows: list[Row]) -> Start:
+    if inputs.get("checkpoint"):
+        return _from_checkpoint(open_checkpoint(folder / inputs["checkpoint"]), spec)
+    if inputs.get("base_model"):
+        if spec.vocab_size is not None:
+            reason = f"{spec.model} brings its own tokenizer, leave it out"
+            raise InvalidInputError("invalid_parameter", name="vocab_size", value=spec.vocab_size, reason=reason)
+        found = read_model(folder / inputs["base_model"], spec.sequence_length)
+        return Start(found.tokenizer, found.tokenizer_file, found.shape, found.weights)
+    if spec.preset is None:
+        raise InvalidInputError("unknown_preset", model=spec.model, known=", ".join(PRESETS))
+    path = folder / "tokenizer.json"
+    vocab_size = spec.vocab_size or spec.preset.vocab_size
+    tokenizer = train_tokenizer((text for row in train_rows for _, text in row), vocab_size)
+    tokenizer.save(str(path))
+    context = max(CONTEXT_TOKENS, spec.sequence_length)
+    return Start(tokenizer, path, ModelShape.from_preset(spec.preset, tokenizer.get_vocab_size(), context))
+
+
+def _from_checkpoint(restored: Restored, spec: TrainSpec) -> Start:
+    if restored.spec["model"] != spec.model:
+        raise InvalidInputError("checkpoint_mismatch", theirs=restored.spec["model"], ours=spec.model)
+    shape = ModelShape(**restored.shape)
+    if spec.sequence_length > shape.max_positions:
+        reason = f"the checkpoint's model takes {shape.max_positions} positions"
+        raise InvalidInputError("invalid_parameter", name="sequence_length", value=spec.sequence_length, reason=reason)
+    path = restored.folder / "tokenizer.json"
+    return Start(load_tokenizer(path), path, shape, restored=restored)
