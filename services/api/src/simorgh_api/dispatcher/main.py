@@ -1,0 +1,138 @@
+"""Entry of `simorgh-dispatcher`: rings queues, passes pushes on, reaps lost leases, collects blobs.
+
+Any number may run; the one that holds the duty works. Nothing here decides about a job: PostgreSQL does.
+"""
+
+import os
+import queue
+import signal
+import socket
+import threading
+import time
+
+import structlog
+from prometheus_client import Counter, start_http_server
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from simorgh_api.dispatcher import duty
+from simorgh_api.dispatcher.collecting import collect_blobs
+from simorgh_api.dispatcher.listen import Listener
+from simorgh_api.dispatcher.ring import needs, ring
+from simorgh_api.dispatcher.settings import DispatcherSettings
+from simorgh_shared.db.engine import make_engine, make_sessions
+from simorgh_shared.logging import configure_logging
+from simorgh_shared.queue.celery_app import make_app
+from simorgh_shared.queue.channels import NOTIFY_CONTROL, NOTIFY_EVENTS, REDIS_CONTROL, REDIS_EVENTS
+from simorgh_shared.queue.doorbell import Doorbell
+from simorgh_shared.queue.publishing import Publisher
+from simorgh_shared.queue.reaping import Reaper
+from simorgh_shared.storage.blobs import BlobStore
+from simorgh_shared.storage.s3 import make_client
+
+log = structlog.get_logger()
+_DUTY = "dispatch"
+_COLLECT_EVERY_S = 600.0
+_RINGS = Counter("simorgh_rings_total", "Rings sent to the queues")
+_REAPED = Counter("simorgh_reaped_leases_total", "Expired leases put back")
+
+
+class Dispatcher:
+    """The loop. `heard` may be called from any thread."""
+
+    def __init__(self, settings: DispatcherSettings) -> None:
+        self._settings = settings
+        self._holder = f"{socket.gethostname()}-{os.getpid()}"
+        self._sessions = make_sessions(
+            make_engine(settings.database_url.get_secret_value(), pool_size=2, name="simorgh-dispatcher")
+        )
+        redis_url = settings.redis_url.get_secret_value()
+        self._redis: Redis = Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2)
+        self._doorbell = Doorbell(make_app(redis_url), self._redis)
+        self._publisher = Publisher(self._redis)
+        self._store = BlobStore(make_client(settings), settings.s3_bucket)
+        self._reaper = Reaper(self._sessions, settings.lease_s, settings.reap_watch_s, settings.retry_backoff_s)
+        self._heard: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._next_collection = time.monotonic() + _COLLECT_EVERY_S
+        self._stopped = threading.Event()
+
+    def heard(self, channel: str, payload: str) -> None:
+        """Something was notified."""
+        self._heard.put((channel, payload))
+
+    def stop(self) -> None:
+        """End after the current round."""
+        self._stopped.set()
+        self._heard.put(("", ""))
+
+    def run(self) -> None:
+        """Work until stopped."""
+        while not self._stopped.is_set():
+            try:
+                self._round()
+            except (DBAPIError, PoolTimeoutError) as error:
+                self._reaper.database_was_down()
+                log.warning("database_unreachable", reason=type(error).__name__)
+                self._stopped.wait(1.0)
+            except (RedisError, OSError) as error:
+                log.warning("broker_unreachable", reason=type(error).__name__)
+                self._stopped.wait(1.0)
+            self._pass_on()
+        with self._sessions.begin() as session:
+            duty.give_up(session, _DUTY, self._holder)
+
+    def _round(self) -> None:
+        with self._sessions.begin() as session:
+            if not duty.hold(session, _DUTY, self._holder, self._settings.duty_s):
+                return
+            wanted = needs(session)
+        reaped = self._reaper.reap()
+        if reaped:
+            _REAPED.inc(len(reaped))
+            log.warning("leases_reaped", job_ids=[event.job_id for event in reaped])
+            self._publisher.publish(reaped)
+        if wanted:
+            _RINGS.inc(ring(self._doorbell, wanted))
+        if time.monotonic() >= self._next_collection:
+            self._next_collection = time.monotonic() + _COLLECT_EVERY_S
+            collect_blobs(self._sessions, self._store, self._settings.blob_unused_s)
+
+    def _pass_on(self) -> None:
+        """Wait for a notification or the next round; send on to Redis what workers and gateways want at once."""
+        try:
+            messages = [self._heard.get(timeout=min(self._settings.poll_s, 1.0))]
+        except queue.Empty:
+            return
+        while not self._heard.empty():
+            messages.append(self._heard.get())
+        try:
+            for channel, payload in messages:
+                if channel == NOTIFY_CONTROL:
+                    self._redis.publish(REDIS_CONTROL, payload)
+                if channel in (NOTIFY_EVENTS, NOTIFY_CONTROL):
+                    self._redis.publish(REDIS_EVENTS, f'{{"job_id": "{payload}"}}')
+        except RedisError as error:
+            log.warning("broker_unreachable", reason=type(error).__name__)
+
+
+def main() -> None:
+    """Dispatch until told to end."""
+    settings = DispatcherSettings()
+    configure_logging("dispatcher", settings.log_level)
+    dispatcher = Dispatcher(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: dispatcher.stop())
+    if settings.metrics_port is not None:
+        start_http_server(settings.metrics_port, settings.metrics_host)
+    direct = settings.database_direct_url or settings.database_url
+    listener = Listener(direct.get_secret_value(), dispatcher.heard)
+    listener.start()
+    log.info("dispatcher_ready")
+    dispatcher.run()
+    listener.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The training job: what its child needs from the registry, and what becomes of its output."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from simorgh_shared.db.models import Checkpoint, DatasetVersion
+from simorgh_shared.domain.errors import NotFoundError
+from simorgh_shared.queue.endings import NewModel
+from simorgh_shared.queue.leases import Lease
+from simorgh_shared.storage import manifests
+from simorgh_shared.storage.blobs import ArtifactLostError
+from simorgh_shared.storage.manifests import Entry
+from simorgh_trainer.process import LaunchPlan
+
+MODULE = "simorgh_trainer.training"
+DEFAULT_CHECKPOINTS_KEPT = 3
+
+
+def plan(session: Session, lease: Lease) -> LaunchPlan:
+    """Look up the exact dataset version and the checkpoint to go on from.
+
+    The job's spec is a TrainSpec with the resolved `dataset_version_id` beside it.
+    Raises: NotFoundError when the dataset version is gone, ArtifactLostError when the checkpoint is.
+    """
+    spec = dict(lease.spec)
+    version_id = spec.pop("dataset_version_id", None)
+    version = session.get(DatasetVersion, version_id)
+    if version is None:
+        raise NotFoundError("job_failed", reason=f"its dataset version {version_id} does not exist any more")
+    files = manifests.entries(session, version.manifest_id)
+    inputs: dict[str, Sequence[Entry]] = {"dataset": files}
+    checkpoint_id = lease.checkpoint_id or lease.init_checkpoint_id
+    if checkpoint_id is not None:
+        inputs["checkpoint"] = _checkpoint_files(session, checkpoint_id)
+    run = {
+        "job_id": lease.job_id,
+        "attempt": lease.attempt,
+        "type": lease.type,
+        "spec": spec,
+        "inputs": {
+            "dataset": {
+                "row_schema": version.row_schema,
+                "columns": version.columns,
+                "train": [f"inputs/dataset/{file.path}" for file in files if not _is_test(file.path)],
+                "test": [f"inputs/dataset/{file.path}" for file in files if _is_test(file.path)],
+            },
+            "base_model": None,
+            "checkpoint": "inputs/checkpoint" if checkpoint_id else None,
+        },
+        "lineage": {
+            "dataset_id": version.dataset_id,
+            "dataset_version_id": version.id,
+            "dataset_sha256": {file.path: file.blob.sha256 for file in files},
+            "checkpoint_id": checkpoint_id,
+        },
+    }
+    return LaunchPlan(MODULE, run, inputs)
+
+
+def new_model(lease: Lease, result: dict[str, Any], entries: list[Entry]) -> NewModel:
+    """The model that the child's output becomes."""
+    metrics = result.get("metrics", {})
+    name = lease.spec.get("name") or f"{lease.spec.get('model', 'model')}-{lease.job_id[-6:]}"
+    return NewModel(
+        name=name,
+        kind="base" if lease.spec.get("method") == "pretrain" else "tuned",
+        format="safetensors",
+        entries=entries,
+        lineage={
+            "job_id": lease.job_id,
+            "attempt": lease.attempt,
+            "dataset_version_id": lease.spec.get("dataset_version_id"),
+            "init_checkpoint_id": lease.init_checkpoint_id,
+            "spec": lease.spec,
+        },
+        metrics=metrics,
+        num_parameters=metrics.get("num_parameters"),
+    )
+
+
+def checkpoints_kept(lease: Lease) -> int:
+    """How many checkpoints of this job stay."""
+    return int(lease.spec.get("checkpoints_kept", DEFAULT_CHECKPOINTS_KEPT))
+
+
+def _checkpoint_files(session: Session, checkpoint_id: str) -> list[Entry]:
+    manifest_id = session.scalar(sa.select(Checkpoint.manifest_id).where(Checkpoint.id == checkpoint_id))
+    files = manifests.entries(session, manifest_id) if manifest_id else []
+    if not files:
+        raise ArtifactLostError(f"checkpoint {checkpoint_id}")
+    return files
+
+
+def _is_test(path: str) -> bool:
+    return path.split("/")[-1].startswith("test.")

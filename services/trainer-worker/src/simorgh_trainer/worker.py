@@ -1,0 +1,176 @@
+"""A worker: claims jobs for its free slots whenever it is rung, at start-up and every few seconds."""
+
+import fcntl
+import secrets
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+from simorgh_shared.domain.jobs import Lane
+from simorgh_shared.queue import leases
+from simorgh_shared.queue.channels import REDIS_CONTROL
+from simorgh_shared.queue.leases import Lease
+from simorgh_shared.settings import LeaseSettings
+from simorgh_trainer.runner import Runner
+
+log = structlog.get_logger()
+_NO_HEARTBEAT_FOR_S = 600
+
+
+class Worker:
+    """Slots, claims, and the row that tells others that this worker lives."""
+
+    def __init__(
+        self,
+        name: str,
+        queues: Sequence[str],
+        slots: int,
+        sessions: sessionmaker[Session],
+        runner: Runner,
+        times: LeaseSettings,
+    ) -> None:
+        self.name = name
+        self._queues = list(queues)
+        self._slots = slots
+        self._free = threading.Semaphore(slots)
+        self._sessions = sessions
+        self._runner = runner
+        self._times = times
+        self._memory_bytes = psutil.virtual_memory().total
+        self._stopped = threading.Event()
+
+    def start(self, redis: "Redis") -> None:
+        """Begin to poll, and to listen for wishes. Needs PostgreSQL alone; Redis only makes it quick."""
+        threading.Thread(target=self._poll, name="poll", daemon=True).start()
+        threading.Thread(target=self._listen, args=(redis,), name="control", daemon=True).start()
+
+    def drain(self) -> None:
+        """Take no more jobs; the running ones save and go back to their queue."""
+        self._runner.draining.set()
+        for heart in list(self._runner.heartbeats.values()):
+            heart.wake()
+
+    def join(self) -> None:
+        """Wait until no slot is taken."""
+        for _ in range(self._slots):
+            self._free.acquire()
+
+    def stop(self) -> None:
+        """Leave the list of workers."""
+        self._stopped.set()
+        try:
+            with self._sessions.begin() as session:
+                session.execute(sa.text("DELETE FROM workers WHERE id = :id"), {"id": self.name})
+        except DBAPIError as error:
+            log.warning("worker_row_left", reason=type(error).__name__)
+
+    def work(self) -> None:
+        """Claim and run jobs until none is eligible. Returns at once where all slots are taken."""
+        while not self._runner.draining.is_set() and self._free.acquire(blocking=False):
+            try:
+                lease = self._claim()
+                if lease is None:
+                    return
+                log.info("job_claimed", job_id=lease.job_id, attempt=lease.attempt, type=lease.type)
+                self._runner.run(lease)
+            finally:
+                self._free.release()
+
+    def _claim(self) -> Lease | None:
+        token = secrets.token_hex(16)
+        try:
+            with self._sessions.begin() as session:
+                return leases.claim(
+                    session,
+                    worker=self.name,
+                    token=token,
+                    queues=self._queues,
+                    lanes=(Lane.LONG, Lane.SHORT),
+                    lease_s=self._times.lease_s,
+                    memory_bytes=self._memory_bytes,
+                )
+        except DBAPIError as error:
+            log.warning("claim_failed", reason=type(error).__name__)
+        try:  # the COMMIT may have been done and only its answer lost
+            with self._sessions() as session:
+                return leases.claimed_by(session, self.name, token)
+        except DBAPIError:
+            return None  # the reaper will put it back
+
+    def _poll(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._tell_alive()
+            except DBAPIError as error:
+                log.warning("worker_heartbeat_failed", reason=type(error).__name__)
+            if self._free.acquire(blocking=False):
+                self._free.release()
+                # A thread of its own, because a job may take days and the row above must stay fresh.
+                threading.Thread(target=self.work, name="polled-work", daemon=True).start()
+            self._stopped.wait(min(self._times.poll_s, self._times.heartbeat_s))
+
+    def _tell_alive(self) -> None:
+        with self._sessions.begin() as session:
+            session.execute(
+                sa.text(
+                    "INSERT INTO workers (id, queues, lanes, slots, draining) VALUES"
+                    " (:id, :queues, '{short,long}', :slots, :draining) ON CONFLICT (id) DO UPDATE"
+                    " SET heartbeat_at = clock_timestamp(), draining = excluded.draining"
+                ),
+                {
+                    "id": self.name,
+                    "queues": self._queues,
+                    "slots": self._slots,
+                    "draining": self._runner.draining.is_set(),
+                },
+            )
+            session.execute(
+                sa.text("DELETE FROM workers WHERE heartbeat_at < clock_timestamp() - make_interval(secs => :age_s)"),
+                {"age_s": _NO_HEARTBEAT_FOR_S},
+            )
+
+    def _listen(self, redis: "Redis") -> None:
+        while not self._stopped.is_set():
+            try:
+                with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                    pubsub.subscribe(REDIS_CONTROL)
+                    while not self._stopped.is_set():
+                        message = pubsub.get_message(timeout=1.0)
+                        heart = self._runner.heartbeats.get(message["data"].decode()) if message else None
+                        if heart is not None:
+                            heart.wake()
+            except RedisError:
+                self._stopped.wait(1.0)  # heartbeats bring the wishes meanwhile
+
+
+def claim_folder(work_dir: Path, name: str) -> Path:
+    """This worker's own folder below `work_dir`, locked while it lives; folders of dead workers are deleted."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    for other in work_dir.iterdir():
+        lock = other / ".lock"
+        if other.is_dir() and lock.exists():
+            with lock.open("w") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                shutil.rmtree(other, ignore_errors=True)
+    folder = work_dir / name
+    folder.mkdir()
+    held = (folder / ".lock").open("w")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    _HELD.append(held)
+    return folder
+
+
+_HELD: list[object] = []
+"""Open lock files: they are held until the process ends."""
