@@ -92,13 +92,13 @@ class Child:
         """Whether it runs and its probe says that it serves."""
         return self.running() and (self.program.ready is None or self.program.ready())
 
-    def wait_ready(self, timeout_s: float = 60.0) -> None:
-        """Wait until it serves.
+    def wait_ready(self, timeout_s: float = 60.0, give_up: Callable[[], bool] = lambda: False) -> None:
+        """Wait until it serves, or until `give_up` holds.
 
         Raises: UnavailableError with the log's last lines when it ends first or takes longer.
         """
         deadline = time.monotonic() + timeout_s
-        while not self.is_ready():
+        while not self.is_ready() and not give_up():
             if not self.running():
                 raise UnavailableError(
                     "process_ended",

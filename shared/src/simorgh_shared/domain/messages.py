@@ -45,6 +45,9 @@ _EN: dict[str, str] = {
     # the command line and the embedded servers
     "process_ended": "{name} ended with {how} before it was ready. Its log is {log}; the last lines:\n{tail}",
     "process_not_ready": "{name} was not ready after {waited_s} s. Its log is {log}; the last lines:\n{tail}",
+    "already_running": "Simorgh runs on {folder} already (process {pid}, {address}). Stop it with Ctrl-C where it was started, or choose another folder with --data DIR.",
+    "migration_failed": "The database could not be brought to the newest schema. The log is {log}; the last lines:\n{tail}",
+    "external_storage_key_missing": "SIMORGH_S3_ENDPOINT_URL names a storage of yours, but {name} is not set. Set it, or leave both out to use the embedded storage.",
     "postgres_not_created": "PostgreSQL could not make its data folder {folder}:\n{tail}",
     "postgres_refused": "PostgreSQL does not run as root, this system allows no user namespaces, and as nobody it could not use {folder}. Choose a data folder that every user can reach (--data DIR), or run as an ordinary user:\n{tail}",
 }
