@@ -1,0 +1,238 @@
+"""The training child as a process: what it writes, how it is steered, and that a resumed run equals the whole one."""
+
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from simorgh_shared.domain.messages import sentence
+from tests.trainer_worker.training.work_folder import (
+    DEADLINE_S,
+    TINY_SPEC,
+    losses,
+    make_work_folder,
+    of_type,
+    read_events,
+    run_child,
+    start_child,
+)
+
+# Everything that has a state of its own is in it: dropout, accumulation, the best weights, an epoch's end.
+RESUMED_SPEC = dict(TINY_SPEC) | {
+    "dropout": 0.1,
+    "gradient_accumulation": 2,
+    "keep": "best",
+    "max_steps": 30,
+    "logging_steps": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work folder of a run that nothing interrupted."""
+    folder = make_work_folder(tmp_path_factory.mktemp("whole"), RESUMED_SPEC)
+    run_child(folder, OMP_DISPLAY_ENV="verbose")
+    return folder
+
+
+def _last_checkpoint(folder: Path) -> Path:
+    return folder / of_type(read_events(folder), "checkpoint")[-1]["path"]
+
+
+def _assert_equals_whole_run(whole: Path, first: Path, second: Path) -> None:
+    """The later attempt redid and finished the run with the very same bits."""
+    resumed_from = of_type(read_events(second), "resumed")[0]["from_step"]
+    expected, before, after = losses(whole), losses(first), losses(second)
+    assert before == {key: expected[key] for key in before}
+    assert after == {key: value for key, value in expected.items() if key[0] > resumed_from}
+    weights = load_file(second / "output" / "model.safetensors")
+    for name, tensor in load_file(whole / "output" / "model.safetensors").items():
+        assert torch.equal(weights[name], tensor), name
+    assert not [event for event in of_type(read_events(second), "log") if event["level"] == "warning"]
+
+
+class TestOutput:
+    def test_says_what_runs_and_what_came_out(self, whole_run: Path) -> None:
+        """R-TRAIN-5."""
+        events = read_events(whole_run)
+        started, result = events[0], events[-1]
+        assert (started["type"], result["type"]) == ("started", "result")
+        assert started["train_rows"] == 20
+        assert started["eval_rows"] == 4
+        assert started["total_steps"] == 30
+        assert started["precision"] in ("bf16", "fp32")
+        assert result["step"] == 30
+        per_char = [
+            event["values"]["eval_loss_per_char"]
+            for event in of_type(events, "metrics")
+            if "eval_loss" in event["values"]
+        ]
+        assert len(per_char) == 6
+        assert result["metrics"]["lowest_eval_loss_per_char"] == min(per_char)
+        assert per_char[-1] < per_char[0]
+        figures = of_type(events, "metrics")[0]["values"]
+        assert figures["tokens_per_s"] > 0
+        assert 0 < figures["flop_utilisation"] < 1
+        assert figures["memory_bytes"] > 50_000_000
+        assert figures["eta_s"] > 0
+
+    def test_threads_wait_asleep(self, whole_run: Path) -> None:
+        """The settings that decide a factor of 20 reach OpenMP though nobody set them outside (architecture 5)."""
+        errors = (whole_run / "stderr.log").read_text()
+        assert "OMP_WAIT_POLICY = 'PASSIVE'" in errors
+        assert "GOMP_SPINCOUNT = '0'" in errors
+        started = read_events(whole_run)[0]
+        assert (started["omp_wait_policy"], started["gomp_spincount"]) == ("PASSIVE", "0")
+
+    def test_lineage_names_data_and_tokenizer(self, whole_run: Path) -> None:
+        lineage = json.loads((whole_run / "output" / "lineage.json").read_bytes())
+        assert lineage["given"] == {"dataset_version_id": "dv_test"}
+        assert len(lineage["environment"]["dataset"]) == 64
+        assert len(lineage["environment"]["tokenizer"]) == 64
+        assert lineage["spec"]["dropout"] == 0.1
+
+
+class TestResume:
+    def test_killed_run_ends_with_the_same_bits(self, whole_run: Path, tmp_path: Path) -> None:
+        """R-TRAIN-6, R-TRAIN-7: kill -9 in mid-step; another process goes on from the last checkpoint."""
+        first = make_work_folder(tmp_path / "first", RESUMED_SPEC)
+        child = start_child(first)
+        child.wait_until(lambda events: any(event.get("step", 0) >= 12 for event in events))
+        child.process.kill()
+        assert child.finish() == -signal.SIGKILL
+        checkpoint = _last_checkpoint(first)
+        second = make_work_folder(tmp_path / "second", RESUMED_SPEC, checkpoint=checkpoint)
+        run_child(second)
+        assert of_type(read_events(second), "resumed")[0]["from_step"] in (10, 15, 20)
+        _assert_equals_whole_run(whole_run, first, second)
+
+    def test_paused_run_ends_with_the_same_bits(self, whole_run: Path, tmp_path: Path) -> None:
+        """R-TRAIN-6: checkpoint-now at one step, pause at a later one, between the intervals."""
+        first = make_work_folder(tmp_path / "first", RESUMED_SPEC)
+        child = start_child(first)
+        child.wait_until(lambda events: any(event["type"] == "metrics" for event in events))
+        child.control(checkpoint_request=1)
+        child.wait_until(lambda events: any(event.get("reason") == "requested" for event in events))
+        child.control(checkpoint_request=1, desired_state="pause")
+        assert child.finish() == 0
+        events = read_events(first)
+        assert [event["reason"] for event in of_type(events, "checkpoint")].count("requested") == 1
+        assert (events[-1]["type"], events[-1]["reason"]) == ("left", "pause")
+        assert events[-2]["type"] == "checkpoint"
+        assert events[-2]["step"] == events[-1]["step"] < 30
+        second = make_work_folder(tmp_path / "second", RESUMED_SPEC, checkpoint=_last_checkpoint(first))
+        run_child(second)
+        _assert_equals_whole_run(whole_run, first, second)
+
+    def test_changes_are_said(self, whole_run: Path, tmp_path: Path) -> None:
+        """Another rate and another thread count: the run goes on, and claims no equality."""
+        spec = RESUMED_SPEC | {"learning_rate": 1e-4, "threads": 1, "max_steps": 27}
+        checkpoint = whole_run / "checkpoints" / "step-00000025"
+        folder = make_work_folder(tmp_path, spec, checkpoint=checkpoint)
+        events = run_child(folder)
+        said = " ".join(event["message"] for event in of_type(events, "log"))
+        assert "threads is 1, the checkpoint was made with 2" in said
+        assert "learning_rate is 0.0001; the checkpoint was made with 0.002" in said
+        assert events[-1]["step"] == 27
+
+
+class TestLeaving:
+    @pytest.mark.parametrize(
+        ("control", "reason"),
+        [({"desired_state": "stop"}, "stop"), ({"drain": True}, "drain")],
+    )
+    def test_saves_before_the_first_step_too(self, tmp_path: Path, control: dict[str, Any], reason: str) -> None:
+        folder = make_work_folder(tmp_path, TINY_SPEC)
+        (folder / "control.json").write_text(json.dumps(control))
+        events = run_child(folder)
+        assert [event["type"] for event in events] == ["started", "checkpoint", "left"]
+        assert events[-1]["reason"] == reason
+        assert (folder / events[1]["path"] / "state.json").exists()
+
+    def test_cancel_saves_nothing(self, tmp_path: Path) -> None:
+        folder = make_work_folder(tmp_path, TINY_SPEC | {"save_steps": 1_000_000})
+        child = start_child(folder)
+        child.wait_until(lambda events: any(event["type"] == "metrics" for event in events))
+        child.control(desired_state="cancel")
+        assert child.finish() == 0
+        assert not (folder / "checkpoints").exists()
+        assert not (folder / "output").exists()
+
+    def test_dies_with_its_parent(self, tmp_path: Path) -> None:
+        """R-TRAIN-7: a supervisor that is killed leaves no child behind, within a second."""
+        folder = make_work_folder(tmp_path, TINY_SPEC | {"save_steps": 1_000_000})
+        program = (
+            "import os, subprocess, sys, time\n"
+            "child = subprocess.Popen([sys.executable, '-m', 'simorgh_trainer.training', sys.argv[1]],\n"
+            "    env=os.environ | {'SIMORGH_PARENT_PID': str(os.getpid())}, start_new_session=True)\n"
+            "print(child.pid, flush=True)\n"
+            "child.wait()\n"
+        )
+        parent = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE)
+        assert parent.stdout is not None
+        with parent.stdout:
+            descriptor = os.pidfd_open(int(parent.stdout.readline()))
+        try:
+            ended = select.poll()
+            ended.register(descriptor, select.POLLIN)
+            assert not ended.poll(500), "the child should be running"
+            parent.kill()
+            parent.wait(DEADLINE_S)
+            assert ended.poll(1_000), "the child outlived its parent by a second"
+        finally:
+            os.close(descriptor)
+
+    def test_does_not_start_for_another_parent(self, tmp_path: Path) -> None:
+        folder = make_work_folder(tmp_path, TINY_SPEC)
+        child = start_child(folder, SIMORGH_PARENT_PID="1")
+        assert child.finish() == 1
+        assert not (folder / "events.jsonl").exists()
+
+
+class TestFailures:
+    """R-TRAIN-11: a code, and parameters that fill its sentence."""
+
+    def _fail(self, folder: Path, **options: Any) -> dict[str, Any]:
+        child = start_child(folder, **options)
+        assert child.finish() == 3, child.errors()
+        failed = read_events(folder)[-1]
+        assert failed["type"] == "failed"
+        assert sentence(failed["code"], failed["params"]) == failed["message"]
+        return failed
+
+    def test_loss_that_is_no_number(self, whole_run: Path, tmp_path: Path) -> None:
+        model = tmp_path / "model"
+        model.mkdir()
+        for path in (whole_run / "output").iterdir():
+            (model / path.name).write_bytes(path.read_bytes())
+        weights = load_file(model / "model.safetensors")
+        weights["model.norm.weight"][0] = float("nan")
+        save_file(weights, model / "model.safetensors")
+        spec = {key: value for key, value in TINY_SPEC.items() if key != "vocab_size"} | {"model": "mdl_nan"}
+        failed = self._fail(make_work_folder(tmp_path / "run", spec, base_model=model))
+        assert failed["code"] == "nan_loss"
+        assert failed["params"]["step"] == 1
+
+    def test_out_of_memory(self, tmp_path: Path) -> None:
+        spec = TINY_SPEC | {"batch_size": 60_000}
+        limit_bytes = 5 * 2**30
+        failed = self._fail(
+            make_work_folder(tmp_path, spec),
+            limit=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes)),
+        )
+        assert failed["code"] == "out_of_memory"
+        assert failed["params"] == {"batch_size": 60_000}
+
+    def test_bad_row_names_its_line(self, tmp_path: Path) -> None:
+        rows = [{"question": "الف", "answer": "ب"}] * 2 + [{"question": "پ"}]
+        failed = self._fail(make_work_folder(tmp_path, TINY_SPEC, train=rows))
+        assert failed["message"].startswith("Line 3 of train.jsonl cannot be trained on: field 'answer' is missing.")
