@@ -66,6 +66,11 @@ class Supervisor:
         """Ask to stop; a second time, to stop without grace. Safe in a signal handler and in any thread."""
         self._num_stop_requests += 1
 
+    def wait_stop(self) -> None:
+        """For other threads: return once somebody asked to stop."""
+        while not self.stopping:
+            time.sleep(0.1)
+
     @contextmanager
     def signals_stop(self) -> Iterator[None]:
         """Ctrl-C, SIGTERM and SIGHUP ask to stop while this is open."""
