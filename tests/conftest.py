@@ -1,9 +1,7 @@
-"""Loads every module of tests/support as a source of fixtures."""
+"""Names the modules of tests/support that hold fixtures, each before those that import it."""
 
 from pathlib import Path
 
-pytest_plugins = [
-    f"tests.support.{path.stem}"
-    for path in sorted((Path(__file__).parent / "support").glob("*.py"))
-    if path.stem != "__init__"
-]
+_HERE = Path(__file__).parent
+_FIXTURES = ("stack", "gateway", "inference")
+pytest_plugins = [f"tests.support.{name}" for name in _FIXTURES if (_HERE / "support" / f"{name}.py").exists()]

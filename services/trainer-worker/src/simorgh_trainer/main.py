@@ -5,7 +5,9 @@ import os
 import socket
 import sys
 import threading
+import warnings
 
+from celery.platforms import SecurityWarning
 from celery.signals import worker_shutting_down
 from prometheus_client import start_http_server
 from redis import Redis
@@ -30,6 +32,7 @@ def main() -> None:
     settings = TrainerSettings()
     configure_logging("trainer-worker", settings.log_level)
     forbid_inspection()
+    warnings.simplefilter("ignore", SecurityWarning)  # about pickles as root: our messages are JSON and empty
     worker, redis = make_worker(settings, arguments.queues.split(","), arguments.concurrency)
     app = make_app(settings.redis_url.get_secret_value())
     tasks.register(app, worker)
@@ -45,7 +48,7 @@ def main() -> None:
         loglevel=settings.log_level.upper(),
         without_gossip=True,
         without_mingle=True,
-        optimization=None,
+        quiet=True,
     )
     celery_worker.start()
     worker.drain()

@@ -64,6 +64,10 @@ class Runner:
                 self._crash(lease, Outcome.CRASHED, "job_failed", {"reason": str(error)}, None)
             except AppError as error:
                 self._fail(lease, error.code, dict(error.params))
+            except Exception as error:
+                log.exception("attempt_broke", job_id=lease.job_id, attempt=lease.attempt)
+                reason = f"{type(error).__name__} in the worker; its log says more"
+                self._crash(lease, Outcome.CRASHED, "job_failed", {"reason": reason}, None)
             finally:
                 self.heartbeats.pop(lease.job_id, None)
 
@@ -134,6 +138,8 @@ class Attempt:
             how = self._follow(child, uploads)
             if self._killed_for is None and self._wants() is not DesiredState.CANCEL:
                 uploads.finish(self._times.orphan_grace_s)
+                if uploads.error is not None:
+                    raise uploads.error
             self._end(child, how)
         finally:
             child.kill()
@@ -153,6 +159,8 @@ class Attempt:
             if self._heart.lost:
                 child.kill()
                 raise LeaseLostError(self._lease.job_id)
+            if uploads.error is not None:
+                raise uploads.error
             reason = self._reason_to_kill(uploads)
             if reason is not None:
                 self._killed_for = reason

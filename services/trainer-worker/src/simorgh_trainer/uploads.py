@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.queue.leases import LeaseLostError
@@ -25,6 +25,9 @@ class CheckpointUploads:
         self._next: dict[str, Any] | None = None
         self._busy = False
         self._ended = False
+        self._newest_step = -1
+        self.error: Exception | None = None
+        """What no retry mends: the attempt has to end."""
         self.longest_save_s = 0.0
         """How long the child's slowest save took."""
         self._thread = threading.Thread(target=self._serve, name="checkpoint-uploads", daemon=True)
@@ -33,6 +36,10 @@ class CheckpointUploads:
     def add(self, checkpoint: dict[str, Any]) -> None:
         """Store this one next; one that still waits is older, and dropped."""
         self.longest_save_s = max(self.longest_save_s, float(checkpoint.get("seconds", 0.0)))
+        step = int(checkpoint["step"])
+        if step <= self._newest_step:
+            return  # told twice (a requested save at the step of an interval): one folder, one checkpoint
+        self._newest_step = step
         with self._changed:
             if self._next is not None:
                 log.warning("checkpoint_skipped", step=self._next["step"])
@@ -65,6 +72,9 @@ class CheckpointUploads:
             try:
                 if not self._store(checkpoint):
                     return
+            except Exception as error:
+                self.error = error
+                return
             finally:
                 with self._changed:
                     self._busy = False
@@ -77,7 +87,7 @@ class CheckpointUploads:
                 self._commit(self._child, checkpoint)
             except LeaseLostError:
                 return False  # the runner learns of it from its own next write or heartbeat
-            except (UnavailableError, DBAPIError) as error:
+            except (UnavailableError, OperationalError, InterfaceError) as error:
                 log.warning("checkpoint_deferred", step=checkpoint["step"], reason=type(error).__name__)
                 with self._changed:
                     if self._changed.wait_for(lambda: self._ended or self._next is not None, _RETRY_S):

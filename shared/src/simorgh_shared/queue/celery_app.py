@@ -1,6 +1,7 @@
 """The Celery application: JSON, no results, messages that only ring (architecture, section 5)."""
 
 from celery import Celery
+from kombu import Exchange
 from kombu import Queue as KombuQueue
 
 from simorgh_shared.domain.jobs import Queue
@@ -15,7 +16,7 @@ def make_app(redis_url: str) -> Celery:
         task_ignore_result=True,
         result_backend=None,
         task_acks_late=False,
-        task_queues=[KombuQueue(queue) for queue in Queue],
+        task_queues=[KombuQueue(queue, Exchange("simorgh"), routing_key=queue) for queue in Queue],
         task_create_missing_queues=False,
         worker_disable_prefetch=True,
         worker_prefetch_multiplier=1,

@@ -22,6 +22,8 @@ class Entry:
 
 def create(session: Session, kind: str, entries: Sequence[Entry]) -> str:
     """Insert a manifest with its entries; the blobs must be stored already. Returns its id."""
+    if not entries:
+        raise ValueError("a manifest needs at least one file")
     manifest_id = new_id("man")
     session.add(Manifest(id=manifest_id, kind=kind, bytes=sum(entry.blob.bytes for entry in entries)))
     session.flush()

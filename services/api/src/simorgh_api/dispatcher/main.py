@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import Counter, start_http_server
 from redis import Redis
 from redis.exceptions import RedisError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from simorgh_api.dispatcher import duty
@@ -72,7 +72,7 @@ class Dispatcher:
         while not self._stopped.is_set():
             try:
                 self._round()
-            except (DBAPIError, PoolTimeoutError) as error:
+            except (OperationalError, InterfaceError, PoolTimeoutError) as error:
                 self._reaper.database_was_down()
                 log.warning("database_unreachable", reason=type(error).__name__)
                 self._stopped.wait(1.0)

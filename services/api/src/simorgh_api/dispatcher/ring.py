@@ -14,7 +14,7 @@ _NEEDS = sa.text(
     WITH eligible AS (
         SELECT queue, count(*) AS jobs FROM (
             SELECT queue FROM jobs WHERE status = 'queued' AND (not_before IS NULL OR not_before <= clock_timestamp())
-            LIMIT 10000) some GROUP BY queue
+            LIMIT 10000) AS first_jobs GROUP BY queue
     ), busy AS (
         SELECT lease_owner AS id, count(*) AS jobs FROM jobs WHERE status = 'running' GROUP BY lease_owner
     ), idle AS (

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from simorgh_shared.datasets.rows import MessagesRow, QaRow, RowSchema, TextRow, typed_decoder
 from simorgh_shared.domain.errors import InvalidInputError
 
 Segment = tuple[str, str]
-"""A role (`user`, `assistant`, `system`, or `text` for plain text) and what is said."""
+"""A role (one that the tokenizer has a marker for; `text` for plain text) and what is said."""
 Row = tuple[Segment, ...]
+_ROLES = {"developer": "system"}  # the same role under its newer name
 
 
 @dataclass(frozen=True)
@@ -50,47 +52,29 @@ def read_rows(paths: Iterable[Path], row_schema: str, columns: Mapping[str, str]
 
     Raises: InvalidInputError `bad_row` with the file, the line and the reason.
     """
+    decoder = typed_decoder(RowSchema(row_schema), columns)
     rows = []
     for path in paths:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                if line.strip():
-                    try:
-                        rows.append(row_segments(json.loads(line), row_schema, columns))
-                    except (ValueError, KeyError, TypeError) as error:
-                        reason = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
-                        raise InvalidInputError("bad_row", file=path.name, line=number, reason=reason) from error
+                if not line.strip():
+                    continue
+                try:
+                    rows.append(row_segments(decoder.decode(line)))
+                except (ValueError, RecursionError) as error:
+                    raise InvalidInputError("bad_row", file=path.name, line=number, reason=str(error)) from error
     return rows
 
 
-def row_segments(fields: Any, row_schema: str, columns: Mapping[str, str]) -> Row:
-    """The segments of one row.
-
-    Raises: KeyError for a missing field, ValueError for one that is no text or empty.
-    """
-    if not isinstance(fields, Mapping):
-        raise ValueError("it is not an object")
-    if row_schema == "text":
-        return (("text", _text(fields[columns.get("text", "text")])),)
-    if row_schema == "messages":
-        turns = fields[columns.get("messages", "messages")]
-        if not isinstance(turns, list) or not turns:
-            raise ValueError("messages is not a list with at least one message")
-        return tuple((_role(turn["role"]), _text(turn["content"])) for turn in turns)
-    question, answer = (fields[columns.get(name, name)] for name in ("question", "answer"))
-    return (("user", _text(question)), ("assistant", _text(answer)))
-
-
-def _role(value: Any) -> str:
-    if value not in ("system", "user", "assistant"):
-        raise ValueError(f"the role {value!r} is none of system, user and assistant")
-    return str(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("a field is empty or not a text")
-    return value
+def row_segments(row: QaRow | MessagesRow | TextRow) -> Row:
+    """Who says what in a row."""
+    match row:
+        case QaRow():
+            return (("user", row.question), ("assistant", row.answer))
+        case TextRow():
+            return (("text", row.text),)
+        case MessagesRow():
+            return tuple((_ROLES.get(turn.role, turn.role), turn.content) for turn in row.messages)
 
 
 def num_characters(rows: Iterable[Row]) -> int:

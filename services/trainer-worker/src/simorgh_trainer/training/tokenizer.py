@@ -6,7 +6,13 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 PAD, END, TEXT = "<|pad|>", "<|end|>", "<|text|>"
-ROLE_MARKERS = {"user": "<|user|>", "assistant": "<|assistant|>", "system": "<|system|>", "text": TEXT}
+ROLE_MARKERS = {
+    "user": "<|user|>",
+    "assistant": "<|assistant|>",
+    "system": "<|system|>",
+    "tool": "<|tool|>",
+    "text": TEXT,
+}
 """What a segment begins with. `text` opens a plain text, which has no roles."""
 SPECIAL_TOKENS = (PAD, END, *ROLE_MARKERS.values())
 
@@ -16,7 +22,8 @@ _WORDS = Regex(r" ?[\p{L}\p{M}\x{200C}\x{200D}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}\x{2
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
-    "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
+    "{{ '<|' + ('system' if message['role'] == 'developer' else message['role']) + '|>' }}"
+    "{{ message['content'] + '<|end|>' }}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )

@@ -1,0 +1,193 @@
+"""The job engine with real processes: PostgreSQL, Valkey, S3, Celery worker, training child."""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from simorgh_shared.domain.jobs import DesiredState, JobType, Queue
+from simorgh_shared.queue import control
+from simorgh_shared.queue.channels import NOTIFY_CONTROL
+from simorgh_shared.queue.submit import notify
+from tests.support.engine import Engine, running_engine
+from tests.support.stack import Bucket, Database
+
+
+@pytest.fixture(scope="module")
+def engine(
+    database: Database, redis_url: str, bucket: Bucket, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    with running_engine(database, redis_url, bucket, tmp_path_factory.mktemp("engine")) as made:
+        made.start_dispatcher()
+        made.start_worker("train.cpu")
+        made.start_worker("io")
+        yield made
+
+
+def ask(engine: Engine, job_id: str, desired: DesiredState) -> None:
+    with engine.sessions.begin() as session:
+        control.request(session, engine.project_id, job_id, desired)
+    notify(engine.engine, NOTIFY_CONTROL, job_id)
+
+
+def weights_hash(engine: Engine, job_id: str) -> str:
+    """The hash of the trained weights, as the registry knows it."""
+    with engine.sessions() as session:
+        found = session.scalar(
+            sa.text(
+                "SELECT e.sha256 FROM model_versions v JOIN manifest_entries e USING (manifest_id)"
+                " WHERE v.job_id = :id AND e.path = 'model.safetensors'"
+            ),
+            {"id": job_id},
+        )
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(engine: Engine) -> str:
+    """A training job that nobody disturbed."""
+    job_id = engine.train()
+    job = engine.wait_status(job_id, "succeeded", "failed")
+    assert job.status == "succeeded", job.error
+    return job_id
+
+
+class TestTraining:
+    def test_a_job_becomes_a_model_whose_bytes_are_what_their_hashes_say(
+        self, engine: Engine, uninterrupted: str
+    ) -> None:
+        """R-TRAIN-5, R-TRAIN-7: logged steps are durable, the result is reachable and whole."""
+        job = engine.job(uninterrupted)
+        assert job.result is not None
+        assert job.attempt == 1
+        assert sorted(engine.losses(uninterrupted)) == list(range(1, 21))
+        with engine.sessions() as session:
+            rows = session.execute(
+                sa.text(
+                    "SELECT e.path, b.sha256, b.key FROM model_versions v JOIN manifest_entries e USING (manifest_id)"
+                    " JOIN blobs b USING (sha256) WHERE v.id = :id"
+                ),
+                {"id": job.result["model_version_id"]},
+            ).all()
+        assert {"model.safetensors", "config.json", "tokenizer.json"} <= {row.path for row in rows}
+        for row in rows:
+            body = engine.store.client.get_object(Bucket=engine.bucket.name, Key=row.key)["Body"].read()
+            assert hashlib.sha256(body).hexdigest() == row.sha256, row.path
+
+    def test_events_are_numbered_without_a_gap(self, engine: Engine, uninterrupted: str) -> None:
+        """R-JOB-1."""
+        events = engine.events(uninterrupted)
+        assert [seq for seq, _, _ in events] == list(range(1, len(events) + 1))
+        kinds = [kind for _, kind, _ in events]
+        assert kinds[:2] == ["queued", "running"]
+        assert kinds[-1] == "succeeded"
+        assert kinds.count("checkpoint") >= 2
+
+    def test_a_killed_worker_costs_nothing_but_time(self, engine: Engine, uninterrupted: str) -> None:
+        """R-TRAIN-6, R-TRAIN-7: kill -9 in mid-training; losses and weights equal the uninterrupted run's."""
+        job_id = engine.train()
+        engine.wait(lambda: engine.job(job_id).step_done >= 5, "a checkpoint is committed")
+        worker = engine.processes[1]
+        assert engine.job(job_id).status == "running"
+        children = psutil.Process(worker.pid).children(recursive=True)
+        assert children
+        engine.kill_group(worker)
+        _, alive = psutil.wait_procs(children, timeout=5)
+        assert not alive, "the child must die with its worker"
+        engine.processes[1] = engine.start_worker("train.cpu")
+        engine.processes.pop()
+        job = engine.wait_status(job_id, "succeeded", "failed")
+        assert job.status == "succeeded", job.error
+        assert job.attempt >= 2
+        assert engine.losses(job_id) == engine.losses(uninterrupted)
+        assert weights_hash(engine, job_id) == weights_hash(engine, uninterrupted)
+        assert "resumed" in [kind for _, kind, _ in engine.events(job_id)]
+
+    def test_pause_stop_and_checkpoint_resume_to_the_same_weights(self, engine: Engine, uninterrupted: str) -> None:
+        """R-TRAIN-6: paused, resumed, saved on request, stopped, resumed: the same run bit for bit."""
+        job_id = engine.train()
+        engine.wait_step(job_id, 2)
+        ask(engine, job_id, DesiredState.PAUSE)
+        paused = engine.wait_status(job_id, "paused")
+        assert paused.checkpoint_id is not None
+        assert 2 <= paused.step_done < 20
+        ask(engine, job_id, DesiredState.RUN)
+        engine.wait_status(job_id, "running")
+        engine.wait_step(job_id, paused.step_done + 1)
+        ask(engine, job_id, DesiredState.STOP)
+        assert engine.wait_status(job_id, "stopped").step_done > paused.step_done
+        ask(engine, job_id, DesiredState.RUN)
+        job = engine.wait_status(job_id, "succeeded", "failed")
+        assert job.status == "succeeded", job.error
+        assert engine.losses(job_id) == engine.losses(uninterrupted)
+        assert weights_hash(engine, job_id) == weights_hash(engine, uninterrupted)
+
+    def test_a_checkpoint_is_saved_when_asked_for(self, engine: Engine) -> None:
+        """R-TRAIN-6: checkpoint-now."""
+        job_id = engine.train(save_steps=1000, max_steps=200)
+        engine.wait_step(job_id, 2)
+        with engine.sessions.begin() as session:
+            control.request_checkpoint(session, engine.project_id, job_id)
+        notify(engine.engine, NOTIFY_CONTROL, job_id)
+        engine.wait(lambda: engine.job(job_id).step_done > 0, "the requested checkpoint is committed")
+        reasons = [payload["reason"] for _, kind, payload in engine.events(job_id) if kind == "checkpoint"]
+        assert reasons == ["requested"]
+        ask(engine, job_id, DesiredState.CANCEL)
+        engine.wait_status(job_id, "cancelled")
+
+    def test_a_cancelled_job_leaves_no_artifacts(self, engine: Engine) -> None:
+        """R-TRAIN-7: cancel kills, and nothing of the job can be used."""
+        job_id = engine.train(max_steps=1000, save_steps=2)
+        engine.wait(lambda: engine.job(job_id).step_done > 0, "a checkpoint is committed")
+        ask(engine, job_id, DesiredState.CANCEL)
+        job = engine.wait_status(job_id, "cancelled")
+        assert job.checkpoint_id is None
+        with engine.sessions() as session:
+            for table in ("checkpoints", "model_versions"):
+                assert session.scalar(sa.text(f"SELECT count(*) FROM {table} WHERE job_id = :id"), {"id": job_id}) == 0
+
+    def test_a_child_computes_without_credentials_and_with_sleeping_threads(self, engine: Engine) -> None:
+        """Architecture 5 and 8: OMP_WAIT_POLICY and GOMP_SPINCOUNT in the live child; no secret in its environment."""
+        job_id = engine.train(max_steps=1000)
+        engine.wait_step(job_id, 1)
+        (child,) = psutil.Process(engine.processes[1].pid).children()
+        environment = child.environ()
+        ask(engine, job_id, DesiredState.CANCEL)
+        assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
+        assert environment["GOMP_SPINCOUNT"] == "0"
+        assert not [name for name in environment if "URL" in name or "SECRET" in name or "KEY" in name]
+        assert os.getsid(child.pid) == child.pid
+        engine.wait_status(job_id, "cancelled")
+
+    def test_a_job_that_explains_itself_fails_at_once_with_what_to_do(self, engine: Engine) -> None:
+        """R-TRAIN-11: a model that is no preset is told by the child in a sentence, and not tried again."""
+        job_id = engine.train(model="no-such-model")
+        job = engine.wait_status(job_id, "failed")
+        assert job.attempt == 1
+        assert job.error is not None
+        assert "no-such-model" in job.error["message"]
+        assert "simorgh-2m" in job.error["message"]
+
+
+class TestQueue:
+    def test_twenty_short_jobs_on_one_slot_end_within_four_times_their_work(self, engine: Engine) -> None:
+        """R-JOB-1: the waking pool and the claim loop leave no second between two jobs."""
+        begun = time.monotonic()
+        jobs = [engine.submit(JobType.PROBE, Queue.IO, {"sleep_ms": 50}) for _ in range(20)]
+        for job_id in jobs:
+            assert engine.wait_status(job_id, "succeeded", within_s=30).result["slept_ms"] >= 50
+        assert time.monotonic() - begun < 4 * 20 * 0.050 + 1.0  # a second for submitting and looking
+
+    def test_rings_alone_wake_a_worker_between_polls(self, engine: Engine) -> None:
+        """The doorbell: a job starts well within the poll's second, most of the time."""
+        waits = []
+        for _ in range(5):
+            job_id = engine.submit(JobType.PROBE, Queue.IO, {})
+            job = engine.wait_status(job_id, "succeeded", within_s=30)
+            waits.append((job.started_at - job.queued_at).total_seconds())
+        assert sorted(waits)[2] < 0.5, waits
