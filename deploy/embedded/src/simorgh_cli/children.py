@@ -50,6 +50,7 @@ class Child:
         self.program = program
         self.log_path = log_path
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
 
     @property
     def name(self) -> str:
@@ -74,6 +75,7 @@ class Child:
         """Start the program; it must not be running."""
         assert not self.running(), f"{self.name} runs already"
         with open_log(self.log_path) as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 self.program.argv,
                 stdin=subprocess.DEVNULL,
@@ -87,6 +89,10 @@ class Child:
                 extra_groups=None if self.program.user_id is None else [],
                 preexec_fn=_die_with_parent(self.program.death_signal),
             )
+
+    def last_words(self, num_lines: int = 15) -> str:
+        """The last lines that this run wrote to its log."""
+        return tail(self.log_path, num_lines, self._log_start)
 
     def is_ready(self) -> bool:
         """Whether it runs and its probe says that it serves."""
@@ -105,7 +111,7 @@ class Child:
                     name=self.name,
                     how=describe_exit(self.exit_code),
                     log=str(self.log_path),
-                    tail=tail(self.log_path),
+                    tail=self.last_words(),
                 )
             if time.monotonic() > deadline:
                 raise UnavailableError(
@@ -113,7 +119,7 @@ class Child:
                     name=self.name,
                     waited_s=round(timeout_s),
                     log=str(self.log_path),
-                    tail=tail(self.log_path),
+                    tail=self.last_words(),
                 )
             time.sleep(_POLL_S)
 

@@ -15,13 +15,13 @@ def open_log(path: Path) -> BinaryIO:
     return path.open("ab")
 
 
-def tail(path: Path, num_lines: int = 15) -> str:
-    """The last lines of a log, without control characters; empty where there is no log."""
+def tail(path: Path, num_lines: int = 15, since: int = 0) -> str:
+    """The last lines of a log from byte `since` on, without control characters; empty where there is no log."""
     if not path.exists():
         return ""
     with path.open("rb") as log:
         size = log.seek(0, 2)
-        log.seek(max(0, size - _TAIL_BYTES))
+        log.seek(max(since, size - _TAIL_BYTES))
         text = log.read().decode("utf-8", "replace")
     lines = ["".join(char for char in line if char >= " " or char == "\t") for line in text.splitlines()]
     return "\n".join(lines[-num_lines:])

@@ -12,7 +12,6 @@ from types import FrameType
 import psutil
 
 from simorgh_cli.children import Child, describe_exit, kill_all, session_members
-from simorgh_cli.logfiles import tail
 
 _PR_SET_CHILD_SUBREAPER = 36
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -138,7 +137,7 @@ class Supervisor:
             f"{child.name} ended with {describe_exit(child.exit_code)}; starting it again in {wait_s:g} s. "
             f"Its log is {child.log_path}; the last lines:"
         )
-        for line in tail(child.log_path, _NUM_TAIL_LINES).splitlines():
+        for line in child.last_words(_NUM_TAIL_LINES).splitlines():
             self._say(f"  {child.name} | {line}")
 
     def _end_orphans(self) -> None:
