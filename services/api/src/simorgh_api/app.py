@@ -1,0 +1,119 @@
+"""Assembles the gateway: parts, surfaces and middleware. Nothing here knows what a route does."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from importlib import import_module
+from importlib.util import find_spec
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import APIRoute
+from redis import Redis
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from simorgh_api.auth import Passwords, Tokens
+from simorgh_api.errors import Problem, to_problem
+from simorgh_api.middleware import RequestContext
+from simorgh_api.settings import ApiSettings, signing_secret
+from simorgh_api.surfaces import shape_for
+from simorgh_shared.db.engine import make_engine, make_sessions
+from simorgh_shared.domain.messages import sentence
+from simorgh_shared.storage.blobs import BlobStore
+from simorgh_shared.storage.s3 import make_client
+
+_SECTION_2_TIMEOUTS = ("lock_timeout=2s", "statement_timeout=2s")
+ROUTES = (
+    "routes.health",
+    "routes.auth",
+    "routes.keys",
+    "routes.projects",
+    "routes.settings",
+    "routes.jobs",
+    "routes.train",
+    "routes.training",
+    "routes.datasets",
+    "routes.models",
+    "routes.chat",
+    "openai.models",
+    "openai.chat",
+)
+"""Modules with a `router`, in the order of the API's description."""
+
+
+def create_app(settings: ApiSettings) -> FastAPI:
+    """The gateway on these settings. Connections open when they are first needed.
+
+    Raises: InvalidInputError without a good signing secret.
+    """
+    app = FastAPI(
+        title="Simorgh",
+        version="0.1.0",
+        summary="Trains, serves and voices language models that their users own.",
+        generate_unique_id_function=_operation_id,
+        lifespan=_lifespan,
+    )
+    state = app.state
+    state.settings = settings
+    former = [key.get_secret_value() for key in settings.verification_keys]
+    state.tokens = Tokens(signing_secret(settings), former, settings.access_token_s)
+    state.passwords = Passwords()
+    state.engine = make_engine(
+        settings.database_url.get_secret_value(),
+        pool_size=settings.database_pool_size,
+        options=_SECTION_2_TIMEOUTS,
+        name="simorgh-api",
+    )
+    state.sessions = make_sessions(state.engine)
+    state.blobs = BlobStore(make_client(settings), settings.s3_bucket)
+    state.redis = Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2)
+    for name in ROUTES:
+        if find_spec(f"simorgh_api.{name}") is not None:
+            app.include_router(import_module(f"simorgh_api.{name}").router)
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(RequestValidationError, _other)
+    app.add_exception_handler(Exception, _other)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "retry-after"],
+    )
+    app.add_middleware(RequestContext)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with contextlib.AsyncExitStack() as stack:
+        streams = find_spec("simorgh_api.streams")
+        if streams is not None:
+            await stack.enter_async_context(import_module("simorgh_api.streams").running(app))
+        yield
+    app.state.engine.dispose()
+    app.state.redis.close()
+    app.state.blobs.client.close()
+
+
+def _operation_id(route: APIRoute) -> str:
+    tag = str(route.tags[0]) if route.tags else "api"
+    return f"{tag}_{route.name}" + ("_api" if route.path == "/api/health" else "")
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if error.status_code == 404:
+        problem = Problem(404, "not_found_route", sentence("not_found_route", {"path": path}))
+    elif error.status_code == 405:
+        text = sentence("method_not_allowed", {"method": request.method, "path": path})
+        problem = Problem(405, "method_not_allowed", text)
+    else:
+        problem = Problem(error.status_code, "invalid_body", str(error.detail))
+    return shape_for(path)(request, problem)
+
+
+async def _other(request: Request, error: Exception) -> Response:
+    return shape_for(request.url.path)(request, to_problem(request, error))

@@ -1,0 +1,116 @@
+"""What routes ask for: settings, the request's session, storage, and who is asking."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+from sqlalchemy.orm import Session, sessionmaker
+
+from simorgh_api.auth import Passwords, Tokens
+from simorgh_api.settings import ApiSettings
+from simorgh_api.surfaces import UnitOfWork
+from simorgh_api.usecases import principals
+from simorgh_api.usecases.principals import Principal
+from simorgh_shared.domain.errors import ForbiddenError, UnauthenticatedError
+from simorgh_shared.queue.submit import notify
+from simorgh_shared.storage.blobs import BlobStore
+
+_bearer = HTTPBearer(auto_error=False, description="An access token, or an API key sk-simorgh-….")
+
+
+def get_settings(request: Request) -> ApiSettings:
+    """The gateway's settings."""
+    settings: ApiSettings = request.app.state.settings
+    return settings
+
+
+def get_sessions(request: Request) -> sessionmaker[Session]:
+    """For short sessions in `async def` endpoints: `with sessions.begin() as session`, in a thread."""
+    sessions: sessionmaker[Session] = request.app.state.sessions
+    return sessions
+
+
+def get_blobs(request: Request) -> BlobStore:
+    """The object storage."""
+    blobs: BlobStore = request.app.state.blobs
+    return blobs
+
+
+def get_tokens(request: Request) -> Tokens:
+    """Makes and checks access tokens."""
+    tokens: Tokens = request.app.state.tokens
+    return tokens
+
+
+def get_passwords(request: Request) -> Passwords:
+    """Hashes passwords."""
+    passwords: Passwords = request.app.state.passwords
+    return passwords
+
+
+def get_unit(request: Request) -> UnitOfWork:
+    """The request's transaction, for what is to be done after it."""
+    unit: UnitOfWork = request.state.unit
+    return unit
+
+
+def get_session(unit: Annotated[UnitOfWork, Depends(get_unit)]) -> Session:
+    """The request's session: committed by the edge before the answer goes out. Never commit it yourself."""
+    return unit.session
+
+
+def get_notifier(request: Request, unit: Annotated[UnitOfWork, Depends(get_unit)]) -> Callable[[str, str], None]:
+    """`notify(channel, payload)` after the commit, as a statement of its own."""
+    engine = request.app.state.engine
+    return lambda channel, payload: unit.after_commit(lambda: notify(engine, channel, payload))
+
+
+def current_principal(
+    request: Request,
+    sessions: Annotated[sessionmaker[Session], Depends(get_sessions)],
+    tokens: Annotated[Tokens, Depends(get_tokens)],
+    _: Annotated[object, Depends(_bearer)] = None,
+) -> Principal:
+    """Who is asking, for which project. Looked up in a short session of its own, so streams hold none."""
+    scheme, _sep, credential = request.headers.get("authorization", "").partition(" ")
+    credential = credential.strip()
+    if scheme.lower() != "bearer" or not credential:
+        raise UnauthenticatedError("unauthenticated")
+    project_id = request.headers.get("openai-project") or None
+    if credential.startswith(principals.KEY_PREFIX):
+        with sessions.begin() as session:
+            return principals.of_api_key(session, credential, project_id)
+    claims = tokens.read(credential)
+    with sessions() as session:
+        return principals.of_session(session, claims.user_id, claims.session_id, project_id)
+
+
+def _needing(scope: str) -> Callable[[Principal], Principal]:
+    def check(principal: Annotated[Principal, Depends(current_principal)]) -> Principal:
+        if scope not in principal.scopes:
+            holder = "API key" if principal.key_id else "role"
+            has = ", ".join(sorted(principal.scopes)) or "nothing"
+            raise ForbiddenError("forbidden", needs=scope, holder=holder, has=has)
+        return principal
+
+    return check
+
+
+def signed_in(principal: Annotated[Principal, Depends(current_principal)]) -> Principal:
+    """A person, not a key: for accounts, sessions and keys."""
+    if principal.session_id is None:
+        raise ForbiddenError("keys_cannot_manage")
+    return principal
+
+
+Settings = Annotated[ApiSettings, Depends(get_settings)]
+Sessions = Annotated[sessionmaker[Session], Depends(get_sessions)]
+Blobs = Annotated[BlobStore, Depends(get_blobs)]
+DbSession = Annotated[Session, Depends(get_session)]
+Notify = Annotated[Callable[[str, str], None], Depends(get_notifier)]
+CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
+Reader = Annotated[Principal, Depends(_needing("read"))]
+Writer = Annotated[Principal, Depends(_needing("write"))]
+Admin = Annotated[Principal, Depends(_needing("admin"))]
+SignedIn = Annotated[Principal, Depends(signed_in)]

@@ -1,0 +1,140 @@
+"""Turns what went wrong into the answer of a surface: problem+json under /api, OpenAI's object under /v1."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from simorgh_shared.domain.errors import AppError
+from simorgh_shared.domain.messages import sentence
+
+log = structlog.get_logger()
+_RETRY_AFTER_S = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error as every surface can tell it."""
+
+    status: int
+    code: str
+    message: str
+    param: str | None = None
+    errors: Sequence[str] = ()
+    data: Mapping[str, object] = field(default_factory=dict)
+    retry_after_s: int | None = None
+
+    def headers(self) -> dict[str, str]:
+        """`Retry-After`, and for conflicts the word that stops SDKs from trying again."""
+        headers = {}
+        if self.retry_after_s is not None:
+            headers["retry-after"] = str(self.retry_after_s)
+        if self.status == HTTPStatus.CONFLICT:
+            headers["x-should-retry"] = "false"
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            headers["www-authenticate"] = "Bearer"
+        return headers
+
+
+class Shape(Protocol):
+    """How a surface writes an error."""
+
+    def __call__(self, request: Request, problem: Problem) -> Response:
+        """The answer."""
+        ...
+
+
+def native_shape(request: Request, problem: Problem) -> Response:
+    """RFC 9457 with the envelope's members."""
+    body = {
+        **problem.data,
+        "ok": False,
+        "code": problem.code,
+        "error": problem.message,
+        "errors": list(problem.errors),
+        "type": f"urn:simorgh:error:{problem.code}",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.message,
+        "instance": request.url.path,
+        "request_id": request_id(request),
+    }
+    return JSONResponse(body, problem.status, problem.headers(), media_type="application/problem+json")
+
+
+_OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+def openai_shape(request: Request, problem: Problem) -> Response:
+    """OpenAI's error object."""
+    kind = _OPENAI_TYPES.get(problem.status, "server_error" if problem.status >= 500 else "invalid_request_error")
+    error = {"message": problem.message, "type": kind, "param": problem.param, "code": problem.code}
+    return JSONResponse({"error": error}, problem.status, problem.headers())
+
+
+def request_id(request: Request) -> str:
+    """The id that the middleware gave the request."""
+    return str(request.scope.get("simorgh.request_id", ""))
+
+
+def to_problem(request: Request, error: Exception, body_model: type[BaseModel] | None = None) -> Problem:
+    """The problem that an exception means; one that nobody expected is logged and kept to ourselves."""
+    if isinstance(error, AppError):
+        return Problem(
+            error.status,
+            error.code,
+            error.message(),
+            str(error.params["name"]) if "name" in error.params else None,
+            error.details,
+            error.data,
+            error.retry_after_s,
+        )
+    if isinstance(error, RequestValidationError):
+        return shape_problem(error.errors(), body_model)
+    if is_database_outage(error):
+        log.warning("database_unavailable", reason=type(error).__name__)
+        message = sentence("database_unavailable", {"retry_after_s": _RETRY_AFTER_S})
+        return Problem(503, "database_unavailable", message, retry_after_s=_RETRY_AFTER_S)
+    log.error("request_crashed", path=request.url.path, exc_info=error)
+    message = sentence("internal_error", {"request_id": request_id(request)})
+    return Problem(500, "internal_error", message)
+
+
+def is_database_outage(error: Exception) -> bool:
+    """Whether the database did not answer, or not in time."""
+    return isinstance(error, OperationalError | PoolTimeoutError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
+
+
+def shape_problem(errors: Sequence[Any], body_model: type[BaseModel] | None) -> Problem:
+    """The sentences for a body or parameters that do not fit, in place of the framework's own shape."""
+    known = ", ".join(body_model.model_fields) if body_model is not None else ""
+    sentences, codes, params = [], [], []
+    for error in errors:
+        place = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
+        where = ".".join(place) or "the body"
+        params.append(where)
+        if error["type"] == "extra_forbidden":
+            codes.append("unknown_parameter")
+            sentences.append(sentence("unknown_parameter", {"name": where, "known": known}))
+            continue
+        reason = str(error["msg"]).removeprefix("Value error, ")
+        reason = reason[:1].lower() + reason[1:]
+        given = error.get("input")
+        if isinstance(given, str | int | float | bool) and place and "password" not in where:
+            codes.append("invalid_parameter")
+            text = {"name": where, "value": str(given)[:80], "reason": reason}
+            sentences.append(sentence("invalid_parameter", text))
+        else:
+            codes.append("invalid_body")
+            sentences.append(sentence("invalid_body", {"where": where, "reason": reason}))
+    return Problem(422, codes[0], " ".join(sentences), params[0], sentences)

@@ -1,0 +1,64 @@
+"""What every request gets: an id, a line in the log, a place in the metrics, security headers."""
+
+import re
+import time
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from simorgh_shared.domain.ids import new_id
+
+log = structlog.get_logger()
+_SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
+_REQUESTS = Counter("simorgh_http_requests_total", "Requests answered", ["route", "method", "status"])
+_SECONDS = Histogram("simorgh_http_request_seconds", "Time until the answer began", ["route", "method"])
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_QUIET = frozenset({"/livez", "/readyz", "/health", "/api/health", "/metrics"})
+_SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+class RequestContext:
+    """Outermost middleware, plain ASGI so that streams pass through untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _SANE_ID.fullmatch(given) else new_id("req")
+        scope["simorgh.request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        began = time.monotonic()
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                _note(scope, message["status"], time.monotonic() - began)
+            await send(message)
+
+        await self._app(scope, receive, answer)
+
+
+def _note(scope: Scope, status: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", "(none)")
+    method = scope["method"] if scope["method"] in _METHODS else "(other)"
+    _REQUESTS.labels(route, method, f"{status // 100}xx").inc()
+    _SECONDS.labels(route, method).observe(seconds)
+    if scope["path"] not in _QUIET:
+        # The path without its query: queries may carry what a log must not.
+        log.info("request", method=method, path=scope["path"], status=status, duration_ms=round(seconds * 1000, 1))

@@ -1,0 +1,164 @@
+"""Signing up, in and out."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from simorgh_api.auth import Passwords, Tokens
+from simorgh_api.deps import (
+    CurrentPrincipal,
+    DbSession,
+    Settings,
+    SignedIn,
+    get_passwords,
+    get_tokens,
+    get_unit,
+)
+from simorgh_api.surfaces import UnitOfWork, native_router
+from simorgh_api.usecases import accounts, principals
+from simorgh_shared.db.models import User
+from simorgh_shared.domain.errors import AppError, UnauthenticatedError
+from simorgh_shared.schemas.accounts import (
+    Credentials,
+    MeView,
+    RefreshRequest,
+    Registration,
+    SessionView,
+    SignedInView,
+    UserView,
+    VerifyRequest,
+    VerifyView,
+)
+from simorgh_shared.schemas.envelope import Answer, Done
+
+router = native_router("/auth", "auth")
+TokensDep = Annotated[Tokens, Depends(get_tokens)]
+PasswordsDep = Annotated[Passwords, Depends(get_passwords)]
+
+
+@router.post("/register", status_code=201)
+def register(
+    body: Registration,
+    request: Request,
+    session: DbSession,
+    settings: Settings,
+    tokens: TokensDep,
+    passwords: PasswordsDep,
+) -> Answer[SignedInView]:
+    """Make an account with its first project, and sign in."""
+    hashed = passwords.hash(body.password.get_secret_value())
+    user = accounts.register(session, body.email, hashed, body.name or body.email.partition("@")[0])
+    signed = accounts.sign_in(session, user, _client(request), settings.refresh_token_s)
+    return Answer(data=_signed_in(session, signed, tokens))
+
+
+@router.post("/login")
+def login(
+    body: Credentials,
+    request: Request,
+    session: DbSession,
+    settings: Settings,
+    tokens: TokensDep,
+    passwords: PasswordsDep,
+) -> Answer[SignedInView]:
+    """Sign in with e-mail and password."""
+    password = body.password.get_secret_value()
+    user = accounts.check_password(session, body.email, lambda stored: passwords.fits(stored, password))
+    signed = accounts.sign_in(session, user, _client(request), settings.refresh_token_s)
+    return Answer(data=_signed_in(session, signed, tokens))
+
+
+@router.post("/refresh")
+def refresh(
+    body: RefreshRequest,
+    session: DbSession,
+    settings: Settings,
+    tokens: TokensDep,
+    unit: Annotated[UnitOfWork, Depends(get_unit)],
+) -> Answer[SignedInView]:
+    """Exchange a refresh token, once, for new tokens. A second use ends the session."""
+    signed = accounts.refresh(session, body.refresh_token, settings.refresh_token_s)
+    if signed is None:
+        unit.commit()  # the refusal must not undo that the session was ended
+        raise UnauthenticatedError("refresh_reused")
+    return Answer(data=_signed_in(session, signed, tokens))
+
+
+@router.post("/verify")
+def verify(request: Request, body: VerifyRequest, session: DbSession, tokens: TokensDep) -> Answer[VerifyView]:
+    """Tell whether an access token is good and whose it is."""
+    token = body.token or request.headers.get("authorization", "").partition(" ")[2].strip()
+    try:
+        claims = tokens.read(token)
+        principals.of_session(session, claims.user_id, claims.session_id, None)
+    except AppError as error:
+        return Answer(data=VerifyView(valid=False, reason=error.message()))
+    return Answer(data=VerifyView(valid=True, user_id=claims.user_id, expires_at=claims.expires_at))
+
+
+@router.post("/logout")
+def logout(session: DbSession, principal: SignedIn) -> Answer[Done]:
+    """End the session of this token."""
+    accounts.end_session(session, principal.user_id, str(principal.session_id))
+    return Answer(data=Done())
+
+
+@router.get("/me")
+def me(session: DbSession, principal: CurrentPrincipal) -> Answer[MeView]:
+    """Who is asking, in which project, with which rights."""
+    user = session.get_one(User, principal.user_id)
+    view = MeView.model_validate(
+        {
+            "user": _user(user),
+            "project_id": principal.project_id,
+            "role": principal.role,
+            "scopes": sorted(principal.scopes),
+        }
+    )
+    return Answer(data=view)
+
+
+@router.get("/sessions")
+def list_sessions(session: DbSession, principal: SignedIn) -> Answer[list[SessionView]]:
+    """One's live sessions."""
+    return Answer(
+        data=[
+            SessionView(
+                id=row.id,
+                user_agent=row.user_agent,
+                address=row.address,
+                created_at=row.created_at,
+                last_used_at=row.last_used_at,
+                current=row.id == principal.session_id,
+            )
+            for row in accounts.list_sessions(session, principal.user_id)
+        ]
+    )
+
+
+@router.delete("/sessions/{session_id}")
+def end_session(session_id: str, session: DbSession, principal: SignedIn) -> Answer[Done]:
+    """End one of one's sessions; its tokens fail at once."""
+    accounts.end_session(session, principal.user_id, session_id)
+    return Answer(data=Done())
+
+
+def _client(request: Request) -> accounts.Client:
+    address = request.client.host if request.client else ""
+    return accounts.Client(request.headers.get("user-agent", ""), address)
+
+
+def _signed_in(session: DbSession, signed: accounts.SignIn, tokens: Tokens) -> SignedInView:
+    principal = principals.of_session(session, signed.user.id, signed.session_id, None)
+    return SignedInView(
+        access_token=tokens.make(signed.user.id, signed.session_id, datetime.now(UTC)),
+        refresh_token=signed.refresh_token,
+        expires_in=tokens.lifetime_s,
+        user=_user(signed.user),
+        project_id=principal.project_id,
+    )
+
+
+def _user(user: User) -> UserView:
+    return UserView(id=user.id, email=user.email, name=user.name)

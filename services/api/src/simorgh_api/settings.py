@@ -1,0 +1,58 @@
+"""What the gateway is told by its environment."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_shared.settings import BrokerSettings, DatabaseSettings, Environment, StorageSettings
+
+MIN_SIGNING_KEY_BYTES = 32
+
+
+class ApiSettings(DatabaseSettings, BrokerSettings, StorageSettings):
+    """Settings of `simorgh-api`."""
+
+    api_host: str = "127.0.0.1"
+    api_port: int = 8000
+    signing_key: SecretStr | None = None
+    """Signs access tokens; at least 32 bytes."""
+    signing_key_file: Path | None = None
+    """Where the key lies in a file instead."""
+    verification_keys: Annotated[list[SecretStr], NoDecode] = Field(default_factory=list)
+    """Former signing keys, separated by commas, whose tokens are still taken."""
+    access_token_s: int = Field(900, gt=0)
+    refresh_token_s: int = Field(30 * 86_400, gt=0)
+    cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    """Origins of frontends, separated by commas."""
+    inference_url: str = "http://127.0.0.1:8100"
+    internal_key: SecretStr | None = None
+    """With this key the gateway asks the inference server."""
+    max_upload_bytes: int = Field(100 << 20, gt=0)
+    """The largest file that is taken in one request."""
+
+    @field_validator("cors_origins", "verification_keys", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+
+def signing_secret(settings: ApiSettings) -> str:
+    """The secret that signs tokens.
+
+    Raises: InvalidInputError when there is none, or in production one that is too short.
+    """
+    if settings.signing_key is not None:
+        secret = settings.signing_key.get_secret_value()
+    elif settings.signing_key_file is not None and settings.signing_key_file.is_file():
+        secret = settings.signing_key_file.read_text("utf-8").strip()
+    else:
+        secret = ""
+    if not secret:
+        raise InvalidInputError("signing_key_missing", minimum=MIN_SIGNING_KEY_BYTES)
+    length = len(secret.encode())
+    if length < MIN_SIGNING_KEY_BYTES and settings.environment is Environment.PRODUCTION:
+        raise InvalidInputError("signing_key_short", length=length, minimum=MIN_SIGNING_KEY_BYTES)
+    return secret

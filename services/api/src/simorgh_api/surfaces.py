@@ -1,0 +1,106 @@
+"""Routers by surface: the envelope, the error shape and the transaction belong to the router a route is on."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from simorgh_api.errors import Shape, native_shape, openai_shape, to_problem
+
+
+class UnitOfWork:
+    """The one transaction of a request, and what is to be done after its commit."""
+
+    def __init__(self, sessions: sessionmaker[Session]) -> None:
+        self._sessions = sessions
+        self._session: Session | None = None
+        self._after: list[Callable[[], None]] = []
+
+    @property
+    def session(self) -> Session:
+        """The request's session, opened when it is first asked for."""
+        if self._session is None:
+            self._session = self._sessions()
+        return self._session
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anyone asked for the session."""
+        return self._session is not None
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Do something once the transaction is kept. What it raises is logged by itself, or lost."""
+        self._after.append(act)
+
+    def commit(self) -> None:
+        """Keep the transaction, then run what waits for it."""
+        self.session.commit()
+        acts, self._after = self._after, []
+        for act in acts:
+            act()
+
+    def close(self) -> None:
+        """Give the connection back; what was not committed is undone."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+
+def _route_class(shape: Shape) -> type[APIRoute]:
+    class SurfaceRoute(APIRoute):
+        """Commits before the answer goes out, and writes errors in the surface's shape."""
+
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            inner = super().get_route_handler()
+            body_model = _body_model(self)
+
+            async def handle(request: Request) -> Response:
+                unit = request.state.unit = UnitOfWork(request.app.state.sessions)
+                try:
+                    response = await inner(request)
+                    if unit.is_open and response.status_code < 400:
+                        await run_in_threadpool(unit.commit)
+                except asyncio.CancelledError:
+                    raise
+                except Exception as error:
+                    response = shape(request, to_problem(request, error, body_model))
+                finally:
+                    if unit.is_open:
+                        await run_in_threadpool(unit.close)
+                return response
+
+            return handle
+
+    return SurfaceRoute
+
+
+NativeRoute = _route_class(native_shape)
+OpenAIRoute = _route_class(openai_shape)
+
+
+def native_router(prefix: str, tag: str) -> APIRouter:
+    """A router of the native surface; `prefix` lies below /api."""
+    return APIRouter(prefix=f"/api{prefix}", tags=[tag], route_class=NativeRoute)
+
+
+def openai_router(prefix: str = "", tag: str = "openai") -> APIRouter:
+    """A router of the OpenAI-compatible surface; `prefix` lies below /v1."""
+    return APIRouter(prefix=f"/v1{prefix}", tags=[tag], route_class=OpenAIRoute)
+
+
+def shape_for(path: str) -> Shape:
+    """The error shape of the surface mounted there, for requests that no route took."""
+    return openai_shape if path == "/v1" or path.startswith("/v1/") else native_shape
+
+
+def _body_model(route: APIRoute) -> type[BaseModel] | None:
+    field = route.body_field
+    annotation = field.field_info.annotation if field is not None else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

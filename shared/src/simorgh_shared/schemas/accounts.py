@@ -1,0 +1,155 @@
+"""Accounts: registering, signing in, sessions, API keys, projects and preferences."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, SecretStr, StringConstraints
+
+from simorgh_shared.schemas.envelope import RequestBody
+
+Email = Annotated[
+    str, StringConstraints(to_lower=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.?[^@\s]*$", strip_whitespace=True)
+]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Role = Literal["owner", "editor", "viewer"]
+Scope = Literal["read", "write", "admin"]
+
+
+class Registration(RequestBody):
+    """A new account."""
+
+    email: Email
+    password: SecretStr = Field(min_length=8, max_length=1_000)
+    name: Name | None = None
+
+
+class Credentials(RequestBody):
+    """Signing in."""
+
+    email: str = Field(max_length=254)
+    password: SecretStr = Field(max_length=1_000)
+
+
+class RefreshRequest(RequestBody):
+    """A refresh token, good for one use."""
+
+    refresh_token: str = Field(min_length=1, max_length=200)
+
+
+class VerifyRequest(RequestBody):
+    """A token to look at; without it the one in the Authorization header."""
+
+    token: str | None = Field(None, max_length=4_000)
+
+
+class UserView(BaseModel):
+    """A user."""
+
+    id: str
+    email: str
+    name: str
+
+
+class SignedInView(BaseModel):
+    """Tokens, and whose they are."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the scheme's name
+    expires_in: int
+    user: UserView
+    project_id: str
+
+
+class MeView(BaseModel):
+    """Who is asking and what they may do."""
+
+    user: UserView
+    project_id: str
+    role: Role
+    scopes: list[Scope]
+
+
+class VerifyView(BaseModel):
+    """Whether a token is good, and whose it is."""
+
+    valid: bool
+    user_id: str | None = None
+    expires_at: datetime | None = None
+    reason: str | None = None
+
+
+class SessionView(BaseModel):
+    """A sign-in."""
+
+    id: str
+    user_agent: str
+    address: str
+    created_at: datetime
+    last_used_at: datetime
+    current: bool
+
+
+class NewKey(RequestBody):
+    """An API key to make."""
+
+    name: Name = "key"
+    scopes: list[Scope] = Field(default_factory=lambda: ["read", "write"], min_length=1)
+    expires_at: datetime | None = None
+
+
+class KeyView(BaseModel):
+    """An API key without its secret."""
+
+    id: str
+    name: str
+    prefix: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+class NewKeyView(KeyView):
+    """An API key with its secret, shown this once."""
+
+    key: str
+
+
+class NewProject(RequestBody):
+    """A project to make or its new name."""
+
+    name: Name
+
+
+class ProjectView(BaseModel):
+    """A project and one's role in it."""
+
+    id: str
+    name: str
+    role: Role
+    created_at: datetime
+
+
+class NewMember(RequestBody):
+    """Someone to let into a project."""
+
+    email: Email
+    role: Role
+
+
+class MemberView(BaseModel):
+    """A member of a project."""
+
+    user_id: str
+    email: str
+    name: str
+    role: Role
+
+
+class Preferences(RequestBody):
+    """A user's preferences."""
+
+    language: Literal["fa", "en"] = "fa"
+    theme: Literal["light", "dark", "system"] = "system"
+    default_project_id: str | None = None
