@@ -211,9 +211,9 @@ class TestControl:
         job_id = probe(engine)
         with engine.sessions.begin() as session:
             endings.succeed(session, taken(engine), {})
-        with pytest.raises(ConflictError, match=r"succeeded: resume is not possible\. It has ended"):
-            with engine.sessions.begin() as session:
-                control.request(session, engine.project_id, job_id, DesiredState.RUN)
+        refused = pytest.raises(ConflictError, match=r"succeeded: resume is not possible\. It has ended")
+        with refused, engine.sessions.begin() as session:
+            control.request(session, engine.project_id, job_id, DesiredState.RUN)
 
     def test_another_projects_job_does_not_exist(self, engine: Engine) -> None:
         """R-AUTH-4."""

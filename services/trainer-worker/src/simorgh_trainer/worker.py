@@ -141,7 +141,7 @@ class Worker:
     def _listen(self, redis: "Redis") -> None:
         while not self._stopped.is_set():
             try:
-                with redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                with redis.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
                     pubsub.subscribe(REDIS_CONTROL)
                     while not self._stopped.is_set():
                         message = pubsub.get_message(timeout=1.0)

@@ -6,9 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 
-def make_engine(
-    url: str, *, pool_size: int = 10, options: Sequence[str] = (), name: str = "simorgh"
-) -> sa.Engine:
+def make_engine(url: str, *, pool_size: int = 10, options: Sequence[str] = (), name: str = "simorgh") -> sa.Engine:
     """An engine on `url`. `options` are PostgreSQL settings such as `lock_timeout=2s`, set per connection."""
     return sa.create_engine(
         url,

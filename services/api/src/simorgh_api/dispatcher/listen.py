@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import psycopg
 import structlog
+from psycopg import sql
 
 from simorgh_shared.queue.channels import NOTIFY_CONTROL, NOTIFY_EVENTS, NOTIFY_JOBS
 
@@ -44,7 +45,7 @@ class Listener:
 
     def _serve(self, connection: "psycopg.Connection[tuple[object, ...]]") -> None:
         for channel in (NOTIFY_JOBS, NOTIFY_CONTROL, NOTIFY_EVENTS, _CHECK_CHANNEL):
-            connection.execute(f"LISTEN {channel}")  # type: ignore[call-overload]  # our own constants
+            connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
         self._heard(NOTIFY_JOBS, "")  # whatever was missed while away
         token, answered_at = secrets.token_hex(4), time.monotonic()
         next_check = answered_at

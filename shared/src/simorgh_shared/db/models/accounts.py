@@ -35,9 +35,7 @@ class Membership(Base):
     """A user's role in a project: owner, editor or viewer."""
 
     __tablename__ = "memberships"
-    project_id: Mapped[str] = mapped_column(
-        sa.ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
-    )
+    project_id: Mapped[str] = mapped_column(sa.ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[str] = mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     role: Mapped[str]
     created_at: Mapped[CreatedAt]

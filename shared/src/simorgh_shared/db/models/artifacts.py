@@ -42,9 +42,7 @@ class ManifestEntry(Base):
     """One file of a manifest."""
 
     __tablename__ = "manifest_entries"
-    manifest_id: Mapped[str] = mapped_column(
-        sa.ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True
-    )
+    manifest_id: Mapped[str] = mapped_column(sa.ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True)
     path: Mapped[str] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(sa.ForeignKey("blobs.sha256"))
     bytes: Mapped[int] = mapped_column(sa.BigInteger)

@@ -44,9 +44,7 @@ class FairShare(Base):
     """The virtual time up to which a project has used a queue."""
 
     __tablename__ = "fair_shares"
-    project_id: Mapped[str] = mapped_column(
-        sa.ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
-    )
+    project_id: Mapped[str] = mapped_column(sa.ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)
     queue: Mapped[str] = mapped_column(primary_key=True)
     virtual_time: Mapped[float] = mapped_column(server_default="0")
 

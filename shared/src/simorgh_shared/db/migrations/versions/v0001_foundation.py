@@ -385,7 +385,37 @@ CREATE TABLE messages (
 CREATE INDEX messages_conversation ON messages (conversation_id, id);
 """
 
-TABLES = ["messages", "conversations", "aliases", "model_versions", "models", "duties", "stale_writes", "workers", "metrics", "job_events", "attempts", "jobs", "checkpoints", "fair_shares", "queue_clocks", "dataset_versions", "datasets", "files", "manifest_entries", "manifests", "blob_deletions", "blobs", "api_keys", "refresh_tokens", "sessions", "user_settings", "memberships", "projects", "users"]
+TABLES = [
+    "messages",
+    "conversations",
+    "aliases",
+    "model_versions",
+    "models",
+    "duties",
+    "stale_writes",
+    "workers",
+    "metrics",
+    "job_events",
+    "attempts",
+    "jobs",
+    "checkpoints",
+    "fair_shares",
+    "queue_clocks",
+    "dataset_versions",
+    "datasets",
+    "files",
+    "manifest_entries",
+    "manifests",
+    "blob_deletions",
+    "blobs",
+    "api_keys",
+    "refresh_tokens",
+    "sessions",
+    "user_settings",
+    "memberships",
+    "projects",
+    "users",
+]
 
 
 def upgrade() -> None:

@@ -1,0 +1,112 @@
+"""Live events over SSE: PostgreSQL has them all, one Redis reader per process makes them quick.
+
+A stream subscribes first, then reads what PostgreSQL has beyond the client's last id, then sends what was pushed
+beyond that; on a jump, or after two seconds of silence, it reads again. So nothing is missed or told twice, with or
+without Redis.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.concurrency import run_in_threadpool
+
+from simorgh_api.usecases.jobs import events
+from simorgh_shared.domain.jobs import TERMINAL
+from simorgh_shared.queue.channels import REDIS_EVENTS
+from simorgh_shared.schemas.jobs import EventView
+
+log = structlog.get_logger()
+_SILENCE_S = 2.0
+_COMMENT_S = 15.0
+_PAGE = 500
+
+
+class Broadcast:
+    """The process's one reader of the events channel; it wakes the streams of the job that a message names."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to read; call it in the event loop."""
+        self._task = asyncio.create_task(self._read(), name="events-reader")
+
+    async def stop(self) -> None:
+        """Stop reading."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    @contextlib.contextmanager
+    def subscribed(self, job_id: str) -> "Any":
+        """An event that is set whenever this job has something new."""
+        wake = asyncio.Event()
+        self._waiting[job_id].add(wake)
+        try:
+            yield wake
+        finally:
+            self._waiting[job_id].discard(wake)
+            if not self._waiting[job_id]:
+                del self._waiting[job_id]
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                async with Redis.from_url(self._redis_url, socket_connect_timeout=2) as redis, redis.pubsub() as pubsub:
+                    await pubsub.subscribe(REDIS_EVENTS)
+                    async for message in pubsub.listen():
+                        if message["type"] == "message":
+                            for wake in self._waiting.get(json.loads(message["data"])["job_id"], ()):
+                                wake.set()
+            except (RedisError, OSError, ValueError) as error:
+                log.warning("events_reader_lost", reason=type(error).__name__)
+                await asyncio.sleep(1.0)
+
+
+async def follow(
+    sessions: sessionmaker[Session], broadcast: Broadcast, job_id: str, after: int, gone: Callable[[], Any]
+) -> AsyncIterator[str]:
+    """The job's events beyond `after` as SSE text, until a terminal one or until the client has gone."""
+    loop = asyncio.get_running_loop()
+    with broadcast.subscribed(job_id) as wake:
+        spoken_at = loop.time()
+        yield ": connected\n\n"
+        while True:
+            wake.clear()
+            found = await run_in_threadpool(_read_events, sessions, job_id, after)
+            for event in found:
+                after, spoken_at = event.seq, loop.time()
+                yield as_sse(event)
+                if event.type in TERMINAL:
+                    return
+            if len(found) == _PAGE:
+                continue
+            if await gone():
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(wake.wait(), _SILENCE_S)
+            if loop.time() - spoken_at >= _COMMENT_S:
+                spoken_at = loop.time()
+                yield ": still here\n\n"
+
+
+def as_sse(event: EventView) -> str:
+    """One event in the wire's form: id, name and JSON on one line."""
+    data = {"seq": event.seq, "attempt": event.attempt, "at": event.at.isoformat(), **event.payload}
+    return f"id: {event.seq}\nevent: {event.type}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def _read_events(sessions: sessionmaker[Session], job_id: str, after: int) -> list[EventView]:
+    with sessions() as session:
+        return events(session, job_id, after, _PAGE)

@@ -1,0 +1,143 @@
+"""Reads of jobs, their events, metrics and checkpoints, always within one project."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from simorgh_shared.db.models import Checkpoint, Job, JobEvent, Manifest, Metric
+from simorgh_shared.domain.errors import ConflictError, NotFoundError
+from simorgh_shared.domain.jobs import JobStatus
+from simorgh_shared.schemas.jobs import CheckpointView, EventView, JobView
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs of a project."""
+
+    type: str | None = None
+    status: str | None = None
+    tag: str | None = None
+    text: str | None = None
+    experiment: str | None = None
+
+
+def job(session: Session, project_id: str, job_id: str) -> JobView:
+    """One job.
+
+    Raises: NotFoundError for another project's job too.
+    """
+    row = session.scalar(sa.select(Job).where(Job.id == job_id, Job.project_id == project_id, Job.hidden_at.is_(None)))
+    if row is None:
+        raise NotFoundError("job_not_found", job_id=job_id)
+    return job_view(row)
+
+
+def jobs(
+    session: Session, project_id: str, wanted: JobFilter, limit: int, before: str | None = None
+) -> tuple[list[JobView], str | None]:
+    """The newest jobs first, and the id to go on from (None at the end)."""
+    query = sa.select(Job).where(Job.project_id == project_id, Job.hidden_at.is_(None))
+    for column, value in ((Job.type, wanted.type), (Job.status, wanted.status)):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.experiment is not None:
+        query = query.where(Job.experiment_id == wanted.experiment)
+    if wanted.tag is not None:
+        query = query.where(Job.tags.contains([wanted.tag]))
+    if wanted.text is not None:
+        query = query.where(sa.or_(Job.name.icontains(wanted.text, autoescape=True), Job.id == wanted.text))
+    if before is not None:
+        query = query.where(Job.id < before)
+    rows = session.scalars(query.order_by(Job.id.desc()).limit(limit + 1)).all()
+    return [job_view(row) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
+
+
+def events(session: Session, job_id: str, after: int, limit: int) -> list[EventView]:
+    """Events beyond `after`, in order. The caller has checked that the job is the project's."""
+    rows = session.scalars(
+        sa.select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.seq > after).order_by(JobEvent.seq).limit(limit)
+    )
+    return [EventView(seq=r.seq, attempt=r.attempt, type=r.type, payload=r.payload, at=r.at) for r in rows]
+
+
+def checkpoints(session: Session, project_id: str, job_id: str) -> list[CheckpointView]:
+    """The checkpoints of a job that can be started from, newest first."""
+    rows = session.execute(
+        sa.select(Checkpoint, Manifest.bytes)
+        .join(Job, Job.id == Checkpoint.job_id)
+        .join(Manifest, Manifest.id == Checkpoint.manifest_id)
+        .where(Checkpoint.job_id == job_id, Job.project_id == project_id)
+        .order_by(Checkpoint.step.desc())
+    )
+    return [
+        CheckpointView(id=c.id, job_id=c.job_id, step=c.step, reason=c.reason, bytes=size, created_at=c.created_at)
+        for c, size in rows
+    ]
+
+
+def metrics(session: Session, job_id: str) -> list[dict[str, float | int | str]]:
+    """All logged values by step, each step one object (`step`, `loss`, …)."""
+    points: dict[int, dict[str, float | int | str]] = {}
+    for row in session.scalars(sa.select(Metric).where(Metric.job_id == job_id).order_by(Metric.step, Metric.name)):
+        points.setdefault(row.step, {"step": row.step})[row.name] = row.value
+    return list(points.values())
+
+
+def newest_active(session: Session, project_id: str, type_: str) -> str:
+    """The newest job of a type that has not ended.
+
+    Raises: NotFoundError when there is none.
+    """
+    found = session.scalar(
+        sa.select(Job.id)
+        .where(Job.project_id == project_id, Job.type == type_, Job.finished_at.is_(None), Job.hidden_at.is_(None))
+        .order_by(Job.id.desc())
+        .limit(1)
+    )
+    if found is None:
+        raise NotFoundError("no_active_run")
+    return found
+
+
+def hide(session: Session, project_id: str, job_id: str) -> None:
+    """Take an ended job off the lists; its model and lineage stay.
+
+    Raises: ConflictError while it has not ended.
+    """
+    view = job(session, project_id, job_id)
+    if not JobStatus(view.status).is_terminal:
+        raise ConflictError("job_active", job_id=job_id, status=view.status)
+    session.execute(sa.update(Job).where(Job.id == job_id).values(hidden_at=sa.func.clock_timestamp()))
+
+
+def job_view(row: Job) -> JobView:
+    """A row as the API shows it."""
+    progress = row.progress
+    return JobView(
+        id=row.id,
+        type=row.type,
+        name=row.name,
+        tags=row.tags,
+        status=row.status,
+        desired_state=row.desired_state,
+        queue=row.queue,
+        priority=row.priority,
+        attempt=row.attempt,
+        step=progress.get("step"),
+        total_steps=progress.get("total_steps"),
+        progress=progress,
+        checkpoint_id=row.checkpoint_id,
+        spec=row.spec,
+        result=row.result,
+        error=row.error,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+def logs(found: Sequence[EventView]) -> list[str]:
+    """Events as lines for people."""
+    return [f"{e.at.isoformat(timespec='seconds')} {e.type} {e.payload or ''}".rstrip() for e in found]

@@ -1,0 +1,96 @@
+"""Starts training: everything that the job needs is looked up and pinned before it is queued."""
+
+import hashlib
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from simorgh_shared.db.models import Checkpoint, Dataset, DatasetVersion, Job
+from simorgh_shared.domain.errors import InvalidInputError, NotFoundError
+from simorgh_shared.domain.jobs import JobType, Queue
+from simorgh_shared.queue.submit import NewJob, enqueue, has_live_worker
+from simorgh_shared.schemas.training import PRESETS, Device, TrainSpec
+
+
+def start(
+    session: Session,
+    project_id: str,
+    user_id: str,
+    spec: TrainSpec,
+    dataset_version_id: str,
+    init_checkpoint_id: str | None = None,
+    idempotency_key: str | None = None,
+) -> tuple[str, str]:
+    """Queue a training job; its id and its queue.
+
+    Raises: InvalidInputError for a model that is no preset, NotFoundError for a checkpoint of another project.
+    """
+    if spec.preset is None:
+        raise InvalidInputError("unknown_preset", model=spec.model, known=", ".join(PRESETS))
+    if init_checkpoint_id is not None:
+        _require_checkpoint(session, project_id, init_checkpoint_id)
+    queue = choose_queue(session, spec)
+    body: dict[str, Any] = spec.model_dump(mode="json") | {"dataset_version_id": dataset_version_id}
+    digest = hashlib.sha256(json.dumps(body | {"init": init_checkpoint_id}, sort_keys=True).encode()).hexdigest()
+    job_id = enqueue(
+        session,
+        NewJob(
+            project_id=project_id,
+            type=JobType.TRAIN,
+            queue=queue,
+            spec=body,
+            created_by=user_id,
+            name=spec.name or spec.model,
+            tags=spec.tags,
+            priority=spec.priority,
+            num_gpus=1 if queue is Queue.TRAIN_GPU else 0,
+            init_checkpoint_id=init_checkpoint_id,
+            idempotency_key=idempotency_key,
+            idempotency_hash=digest if idempotency_key else None,
+        ),
+    )
+    return job_id, queue
+
+
+def choose_queue(session: Session, spec: TrainSpec) -> Queue:
+    """`auto` goes to the GPU where a live worker has one, else to the processor."""
+    if spec.device is Device.GPU:
+        return Queue.TRAIN_GPU
+    if spec.device is Device.AUTO and has_live_worker(session, Queue.TRAIN_GPU):
+        return Queue.TRAIN_GPU
+    return Queue.TRAIN_CPU
+
+
+def newest_version(session: Session, project_id: str, dataset: str) -> str:
+    """The newest version of a dataset that is named by its id, its name or a version's id.
+
+    Raises: NotFoundError.
+    """
+    found = session.scalar(
+        sa.select(DatasetVersion.id)
+        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+        .where(
+            Dataset.project_id == project_id,
+            Dataset.deleted_at.is_(None),
+            sa.or_(Dataset.id == dataset, Dataset.name == dataset, DatasetVersion.id == dataset),
+        )
+        .order_by(Dataset.id.desc(), DatasetVersion.version.desc())
+        .limit(1)
+    )
+    if found is None:
+        raise NotFoundError("dataset_not_found", dataset_id=dataset)
+    return found
+
+
+def _require_checkpoint(session: Session, project_id: str, checkpoint_id: str) -> None:
+    # Locked: it must not be retired between this look and the job that refers to it.
+    found = session.scalar(
+        sa.select(Checkpoint.id)
+        .join(Job, Job.id == Checkpoint.job_id)
+        .where(Checkpoint.id == checkpoint_id, Job.project_id == project_id)
+        .with_for_update(of=Checkpoint, key_share=True)
+    )
+    if found is None:
+        raise NotFoundError("checkpoint_not_found", checkpoint_id=checkpoint_id)
