@@ -17,13 +17,14 @@ from simorgh_api.auth import Passwords, Tokens
 from simorgh_api.errors import Problem, to_problem
 from simorgh_api.middleware import RequestContext
 from simorgh_api.settings import ApiSettings, signing_secret
+from simorgh_api.streams import Broadcast
 from simorgh_api.surfaces import shape_for
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.messages import sentence
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.s3 import make_client
 
-_SECTION_2_TIMEOUTS = ("lock_timeout=2s", "statement_timeout=2s")
+_TIMEOUTS = ("lock_timeout=2s", "statement_timeout=2s")
 ROUTES = (
     "routes.health",
     "routes.auth",
@@ -62,12 +63,13 @@ def create_app(settings: ApiSettings) -> FastAPI:
     state.engine = make_engine(
         settings.database_url.get_secret_value(),
         pool_size=settings.database_pool_size,
-        options=_SECTION_2_TIMEOUTS,
+        options=_TIMEOUTS,
         name="simorgh-api",
     )
     state.sessions = make_sessions(state.engine)
     state.blobs = BlobStore(make_client(settings), settings.s3_bucket)
     state.redis = Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2)
+    state.broadcast = Broadcast(settings.redis_url.get_secret_value())
     for name in ROUTES:
         if find_spec(f"simorgh_api.{name}") is not None:
             app.include_router(import_module(f"simorgh_api.{name}").router)
@@ -87,11 +89,9 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with contextlib.AsyncExitStack() as stack:
-        streams = find_spec("simorgh_api.streams")
-        if streams is not None:
-            await stack.enter_async_context(import_module("simorgh_api.streams").running(app))
-        yield
+    app.state.broadcast.start()
+    yield
+    await app.state.broadcast.stop()
     app.state.engine.dispose()
     app.state.redis.close()
     app.state.blobs.client.close()

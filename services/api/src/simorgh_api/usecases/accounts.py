@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -159,5 +160,5 @@ def _new_refresh_token(session: Session, session_id: str, lifetime_s: int) -> st
     return token
 
 
-def _in(seconds: int) -> sa.ColumnElement[object]:
-    return sa.func.now() + sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+def _in(seconds: int) -> sa.ColumnElement[datetime]:
+    return sa.func.now() + timedelta(seconds=seconds)
