@@ -1,0 +1,128 @@
+"""Row schemas: what a row of a dataset holds, how a file's columns map to it, and reading rows for training.
+
+Canonical JSONL is what training reads: UTF-8, one object a line, the fields of one schema under their own
+names; further fields are ignored, blank lines skipped. This module reads it; `check` makes and judges it.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from simorgh_shared.domain.errors import InvalidInputError
+
+MAX_CELL_CHARACTERS = 1_000_000
+"""Longest value of one field: about a whole book."""
+MAX_ROW_BYTES = 4_194_304
+"""Longest row as it stands in the file: 1,000,000 Persian letters are 2 MB, or 6 MB as `\\u` escapes."""
+
+BOM = b"\xef\xbb\xbf"
+
+Cell = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CELL_CHARACTERS)]
+
+
+class RowSchema(StrEnum):
+    """The kinds of rows that training takes."""
+
+    QA = "qa"
+    MESSAGES = "messages"
+    TEXT = "text"
+
+
+class QaRow(msgspec.Struct, frozen=True, gc=False):
+    """A question and its answer: the default."""
+
+    question: Cell
+    answer: Cell
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One turn of an OpenAI chat."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: Cell
+
+
+class MessagesRow(msgspec.Struct, frozen=True):
+    """An OpenAI chat; one of its turns is the assistant's, else there is nothing to learn from it."""
+
+    messages: Annotated[list[Message], msgspec.Meta(min_length=1)]
+
+
+class TextRow(msgspec.Struct, frozen=True, gc=False):
+    """Plain text."""
+
+    text: Cell
+
+
+Row = QaRow | MessagesRow | TextRow
+
+ROW_TYPES: dict[RowSchema, type[QaRow] | type[MessagesRow] | type[TextRow]] = {
+    RowSchema.QA: QaRow,
+    RowSchema.MESSAGES: MessagesRow,
+    RowSchema.TEXT: TextRow,
+}
+
+
+def fields_of(row_schema: RowSchema) -> tuple[str, ...]:
+    """The required fields of a schema, in the order in which they are written."""
+    return ROW_TYPES[row_schema].__struct_fields__
+
+
+def typed_decoder(row_schema: RowSchema, columns: Mapping[str, str]) -> msgspec.json.Decoder[Row]:
+    """A decoder straight into the schema's struct; `columns` gives the file's name of a field."""
+    row_type = ROW_TYPES[row_schema]
+    renamed = {field: columns[field] for field in fields_of(row_schema) if columns.get(field, field) != field}
+    if not renamed:
+        return msgspec.json.Decoder(row_type)
+    hints = msgspec.structs.fields(row_type)
+    mapped = msgspec.defstruct(
+        f"Mapped{row_type.__name__}",
+        [(hint.name, hint.type) for hint in hints],
+        bases=(row_type,),
+        rename=renamed,
+        frozen=True,
+        gc=row_schema is RowSchema.MESSAGES,
+    )
+    return msgspec.json.Decoder(mapped)
+
+
+def schema_of_columns(names: frozenset[str], columns: Mapping[str, str]) -> RowSchema | None:
+    """The schema that a row with these field names belongs to; None where it fits none.
+
+    One of a schema's fields is enough, so that a row with only a question is a bad `qa` row (which can be
+    explained) and not an unknown one. A mapping decides before any name.
+    """
+    for row_schema in RowSchema:
+        if any(field in columns for field in fields_of(row_schema)):
+            return row_schema
+    for row_schema in (RowSchema.MESSAGES, RowSchema.QA, RowSchema.TEXT):
+        if any(field in names for field in fields_of(row_schema)):
+            return row_schema
+    return None
+
+
+def is_blank(text: str) -> bool:
+    """Whether a value says nothing: empty, or white space alone."""
+    return not text or text.isspace()
+
+
+def iter_rows(path: Path, row_schema: RowSchema) -> Iterator[Row]:
+    """The rows of a canonical JSONL file in order, in constant memory.
+
+    Raises: InvalidInputError with the line number for a row that does not fit; nothing after it is read.
+    """
+    decoder = typed_decoder(row_schema, {})
+    with path.open("rb") as lines:
+        for line_number, raw_line in enumerate(lines, start=1):
+            line = raw_line.removeprefix(BOM) if line_number == 1 else raw_line
+            if line.isspace() or not line:
+                continue
+            try:
+                yield decoder.decode(line)
+            except (ValueError, RecursionError) as cause:
+                raise InvalidInputError(
+                    "dataset_row_invalid", line=line_number, row_schema=row_schema.value, reason=str(cause)
+                ) from cause
