@@ -8,8 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from simorgh_cli.backing.secrets import SecretStore
+from simorgh_cli.quickstart import journey
 from simorgh_cli.quickstart.client import ApiClient
 from simorgh_cli.quickstart.progress import Figures, PlainDisplay
+from simorgh_shared.datasets.sample import write_sample
+from simorgh_shared.schemas.training import TrainSpec
 
 _EVENTS = [("1", "metrics", {"step": 10}), ("2", "metrics", {"step": 20}), ("3", "metrics", {"step": 30})]
 
@@ -93,3 +96,14 @@ class TestFigures:
         for per_char in (2.6, 2.4, 2.5):
             figures.take({"step": 1, "values": {"eval_loss_per_char": per_char}})
         assert figures.lowest_loss_per_char == 2.4
+
+
+class TestJourney:
+    def test_training_parameters_are_ones_that_the_platform_takes(self) -> None:
+        assert TrainSpec.model_validate(journey.TRAINING | {"dataset": "ds_1"}).preset is not None
+
+    def test_trigram_of_the_sample_is_a_baseline_of_about_two_and_a_half_nats(self, tmp_path) -> None:
+        """R-DATA-10."""
+        data = write_sample(tmp_path)
+        assert len(journey.read_rows(data.train_path)) == data.num_train_rows > 1000
+        assert 2.2 < journey.trigram_loss(data) < 2.8

@@ -22,8 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match options.command:
             case "up":
                 return up(options.data, given)
-            case _:
+            case "status":
                 return status(options.data)
+            case _:
+                from simorgh_cli.quickstart.run import quickstart
+
+                return quickstart(options.data, given)
     except AppError as error:
         sys.stderr.write(f"simorgh: {error}\n")
         return 1
@@ -81,6 +85,7 @@ def _parser(given: Mapping[str, str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, described in (
         ("up", "start the whole platform on this machine"),
+        ("quickstart", "start it, train a small Persian model and talk to it"),
         ("status", "show a running platform's processes"),
     ):
         command = commands.add_parser(name, help=described, description=described)

@@ -1,0 +1,108 @@
+"""Owns the steps of the quick start: sample data, training, figures, answers. Over HTTP alone."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from simorgh_cli.quickstart.client import ApiClient
+from simorgh_cli.quickstart.progress import Display, Figures
+from simorgh_shared.datasets.rows import QaRow
+from simorgh_shared.datasets.sample import SampleDataset
+from simorgh_shared.datasets.trigram import CharTrigram, row_text
+from simorgh_shared.domain.errors import UnavailableError
+
+# A few million parameters, dropout because fewer than 2,000 pairs are seen many times, and an end by time so
+# that a slow machine still ends well trained.
+TRAINING: dict[str, Any] = {
+    "model": "simorgh-4m",
+    "method": "pretrain",
+    "name": "quickstart",
+    "epochs": 40,
+    "max_minutes": 3.6,
+    "batch_size": 16,
+    "learning_rate": 2e-3,
+    "sequence_length": 128,
+    "dropout": 0.1,
+    "weight_decay": 0.05,
+    "logging_steps": 10,
+    "eval_steps": 50,
+    "save_steps": 400,
+}
+QUESTIONS = ("سلام", "حالت چطوره؟", "اسم تو چیست؟", "هوش مصنوعی چیست؟")
+NUM_RECALLED = 50
+_SEED = 7
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the run came to."""
+
+    run_id: str
+    model: str
+    figures: Figures
+    took_s: float
+
+
+def train(client: ApiClient, dataset_id: str, display: Display, say: Callable[[str], None]) -> Trained:
+    """Start the run, follow it to its end and find its model.
+
+    Raises: UnavailableError when the run does not succeed.
+    """
+    started_at = time.monotonic()
+    run_id = client.start(TRAINING | {"dataset": dataset_id})
+    say(f"Training run {run_id} is queued.")
+    figures = Figures()
+    with display:
+        for event in client.follow(run_id):
+            if event.name == "metrics":
+                figures.take(event.data)
+                display.show(figures)
+    ended = client.status(run_id)
+    if ended["phase"] != "succeeded":
+        raise UnavailableError("quickstart_failed", phase=str(ended["phase"]), reason=_reason(ended))
+    return Trained(run_id, model_of(client, ended), figures, time.monotonic() - started_at)
+
+
+def model_of(client: ApiClient, status: dict[str, Any]) -> str:
+    """The id under which the finished run's model answers."""
+    result = status.get("result") or {}
+    for place in (status, result):
+        for name in ("modelId", "model_id"):
+            if place.get(name):
+                return str(place[name])
+    listed = client.models()
+    if not listed:
+        raise UnavailableError("quickstart_failed", phase="succeeded", reason="the run left no model")
+    return str(max(listed, key=lambda model: model.get("created", 0))["id"])
+
+
+def trigram_loss(data: SampleDataset) -> float:
+    """Nats per character on the test split, of a Witten-Bell character trigram of the train split."""
+    model = CharTrigram.fit(map(row_text, read_rows(data.train_path)))
+    return model.nats_per_char(map(row_text, read_rows(data.test_path)))
+
+
+def count_recalled(client: ApiClient, model: str, data: SampleDataset) -> int:
+    """Of 50 train questions drawn by seed: how many are answered greedily with one of their own answers."""
+    answers: dict[str, set[str]] = {}
+    for row in read_rows(data.train_path):
+        answers.setdefault(row.question, set()).add(row.answer.strip())
+    drawn = random.Random(_SEED).sample(sorted(answers), NUM_RECALLED)  # noqa: S311 (a draw, not a secret)
+    return sum(
+        client.ask(model, [{"role": "user", "content": question}]).strip() in answers[question] for question in drawn
+    )
+
+
+def read_rows(path: Path) -> list[QaRow]:
+    """The rows of a sample file."""
+    return [msgspec.json.decode(line, type=QaRow) for line in path.read_bytes().splitlines()]
+
+
+def _reason(status: dict[str, Any]) -> str:
+    error = status.get("error") or "no reason was given"
+    return str(error.get("message") or error.get("error") or error) if isinstance(error, dict) else str(error)
