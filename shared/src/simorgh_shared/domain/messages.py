@@ -98,6 +98,13 @@ _EN: dict[str, str] = {
     "row_bad_csv": "this is not CSV ({reason}).",
     "sample_missing": "The sample dataset needs the package chatterbot-corpus==1.3.3. Install it.",
     "sample_changed": "The sample dataset's {file} came out with checksum {found} and not {expected}. Install chatterbot-corpus==1.3.3.",
+    # inference
+    "model_not_found": "There is no model {model} in this project. GET /v1/models lists those that there are.",
+    "context_length_exceeded": "The prompt has {prompt_tokens} tokens and asks for {max_tokens} more; the model's window holds {context_tokens}. Shorten one of them.",
+    "prompt_refused": "The model's chat template cannot take these messages: {reason}",
+    "engine_lost": "The engine that held this request has died. Nothing else is lost; send the request again.",
+    "engine_busy": "The model has as many requests as it takes. Try again in {retry_after_s} s.",
+    "engine_start_failed": "The engine of model {model} did not start: {reason}",
 }
 
 

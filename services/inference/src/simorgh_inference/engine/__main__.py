@@ -1,0 +1,82 @@
+"""Entry of the engine child: `python -m simorgh_inference.engine --model-dir DIR --socket PATH`."""
+
+import argparse
+import ctypes
+import json
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Serve one model to the one parent that connects; end with it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model-dir", type=Path, required=True)
+    parser.add_argument("--socket", required=True)
+    arguments = parser.parse_args()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != int(os.environ.get("SIMORGH_PARENT_PID", os.getppid())):
+        return 1
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    # Imported here because torch reads the environment when it is loaded.
+    from simorgh_inference.engine.transformers_engine import TransformersEngine
+
+    engine = TransformersEngine(arguments.model_dir)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(arguments.socket)
+        _send(connection, {"ready": {"context_tokens": engine.context_tokens, "pid": os.getpid()}})
+        _serve(engine, connection)
+    return 0
+
+
+def _serve(engine: Any, connection: socket.socket) -> None:
+    """Take what has come, make a step, send what it gave: until the parent closes the socket."""
+    inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(connection, inbox), daemon=True).start()
+    while True:
+        pieces = []
+        while engine.is_idle or not inbox.empty():
+            message = inbox.get()
+            if message is None:
+                return
+            if message["op"] == "cancel":
+                engine.cancel(message["id"])
+            else:
+                refused = _add(engine, message)
+                if refused is not None:
+                    pieces.append(refused)
+                    break
+        pieces += engine.step()
+        if pieces:
+            _send(connection, {"step": pieces})
+
+
+def _add(engine: Any, message: dict[str, Any]) -> Any:
+    try:
+        return engine.add(message)
+    except Exception as error:  # a template can raise anything: it costs its own request only
+        params = {"reason": f"{type(error).__name__}: {error}"[:300]}
+        return {"id": message["id"], "finish": "error", "error": {"code": "prompt_refused", "params": params}}
+
+
+def _read(connection: socket.socket, inbox: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
+    with connection.makefile("rb") as lines:
+        for line in lines:
+            inbox.put(json.loads(line))
+    inbox.put(None)
+
+
+def _send(connection: socket.socket, message: dict[str, Any]) -> None:
+    connection.sendall(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""The reference engine: any causal model that transformers loads, each request with a cache of its own.
+
+Requests take turns step by step, so that each goes on and a cancelled one ends within a step. Greedy output equals
+`generate` token by token.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from simorgh_inference.engine.protocol import GenerateRequest, Piece
+from simorgh_inference.engine.text import TextStream
+
+DEFAULT_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant:{% endif %}"
+)
+"""For a model that brings no chat template: `role: content` a line, then `assistant:`."""
+
+
+@dataclass
+class _Sequence:
+    request: GenerateRequest
+    prompt: list[int]
+    limit: int
+    stream: TextStream
+    generator: torch.Generator
+    past: Any = None
+    next_ids: list[int] = field(default_factory=list)
+    num_new: int = 0
+
+
+class TransformersEngine:
+    """One model and the requests that it works on."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        self._model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+        ).eval()
+        if not self._tokenizer.chat_template:
+            self._tokenizer.chat_template = DEFAULT_TEMPLATE
+        configured = self._model.generation_config.eos_token_id
+        self._eos = set(configured if isinstance(configured, list) else [configured]) | {self._tokenizer.eos_token_id}
+        self.context_tokens = int(self._model.config.max_position_embeddings)
+        self._active: dict[str, _Sequence] = {}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self._active
+
+    def add(self, request: GenerateRequest) -> Piece | None:
+        """Take a request; a piece with the error where it cannot be done."""
+        prompt = list(
+            self._tokenizer.apply_chat_template(
+                request["messages"], add_generation_prompt=True, tokenize=True, return_dict=True
+            )["input_ids"]
+        )
+        room = self.context_tokens - len(prompt)
+        wanted = request["max_tokens"]
+        if room < 1 or (wanted or 0) > room:
+            params = {"prompt_tokens": len(prompt), "max_tokens": wanted or 1, "context_tokens": self.context_tokens}
+            return Piece(id=request["id"], finish="error", error={"code": "context_length_exceeded", "params": params})
+        generator = torch.Generator().manual_seed(request["seed"] if request["seed"] is not None else torch.seed())
+        stream = TextStream(lambda ids: str(self._tokenizer.decode(ids, skip_special_tokens=True)), request["stop"])
+        self._active[request["id"]] = _Sequence(
+            request, prompt, min(wanted or room, room), stream, generator, next_ids=prompt
+        )
+        return None
+
+    def cancel(self, request_id: str) -> None:
+        """Forget a request."""
+        self._active.pop(request_id, None)
+
+    @torch.inference_mode()
+    def step(self) -> list[Piece]:
+        """One token for each request."""
+        pieces = [self._advance(sequence) for sequence in list(self._active.values())]
+        for piece in pieces:
+            if "finish" in piece:
+                self._active.pop(piece["id"], None)
+        return pieces
+
+    def _advance(self, sequence: _Sequence) -> Piece:
+        output = self._model(input_ids=torch.tensor([sequence.next_ids]), past_key_values=sequence.past, use_cache=True)
+        sequence.past = output.past_key_values
+        token = _choose(output.logits[0, -1], sequence.request, sequence.generator)
+        sequence.next_ids = [token]
+        sequence.num_new += 1
+        piece = Piece(id=sequence.request["id"], text="")
+        if token in self._eos:
+            piece["text"], piece["finish"] = sequence.stream.rest(), "stop"
+        else:
+            piece["text"] = sequence.stream.add(token)
+            if sequence.stream.stopped:
+                piece["finish"] = "stop"
+            elif sequence.num_new >= sequence.limit:
+                piece["text"] += sequence.stream.rest()
+                piece["finish"] = "length"
+        if "finish" in piece:
+            piece["prompt_tokens"], piece["completion_tokens"] = len(sequence.prompt), sequence.num_new
+        return piece
+
+
+def _choose(logits_V: torch.Tensor, request: GenerateRequest, generator: torch.Generator) -> int:
+    """The next token: the best one at temperature 0, else drawn from the nucleus `top_p`."""
+    if request["temperature"] == 0:
+        return int(logits_V.argmax())
+    probabilities_V = torch.softmax(logits_V / request["temperature"], dim=-1)
+    sorted_V, order_V = probabilities_V.sort(descending=True)
+    before_V = sorted_V.cumsum(-1) - sorted_V
+    kept_V = sorted_V.masked_fill(before_V >= request["top_p"], 0.0)
+    return int(order_V[torch.multinomial(kept_V, 1, generator=generator)])

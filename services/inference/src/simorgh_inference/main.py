@@ -1,0 +1,42 @@
+"""Entry of `simorgh-inference`."""
+
+import argparse
+from pathlib import Path
+
+import uvicorn
+
+from simorgh_inference.app import create_app
+from simorgh_inference.registry import FolderSource, ModelSource, RegistrySource
+from simorgh_inference.settings import RegistrySettings, ServerSettings
+from simorgh_shared.db.engine import make_engine, make_sessions
+from simorgh_shared.logging import configure_logging
+from simorgh_shared.storage.blobs import BlobStore
+from simorgh_shared.storage.s3 import make_client
+
+
+def main() -> None:
+    """Serve models of the registry, or the one folder that `--model-dir` names, with neither database nor storage."""
+    parser = argparse.ArgumentParser(prog="simorgh-inference", description=__doc__)
+    parser.add_argument("--model-dir", type=Path, help="serve this folder alone")
+    arguments = parser.parse_args()
+    settings = ServerSettings()
+    configure_logging("inference", settings.log_level)
+    source: ModelSource
+    if arguments.model_dir is not None:
+        source = FolderSource(arguments.model_dir)
+    else:
+        registry = RegistrySettings()
+        registry.cache_dir.mkdir(parents=True, exist_ok=True)
+        sessions = make_sessions(make_engine(registry.database_url.get_secret_value(), pool_size=2))
+        source = RegistrySource(sessions, BlobStore(make_client(registry), registry.s3_bucket), registry.cache_dir)
+    uvicorn.run(
+        create_app(settings, source),
+        host=settings.inference_host,
+        port=settings.inference_port,
+        log_config=None,
+        timeout_graceful_shutdown=10,
+    )
+
+
+if __name__ == "__main__":
+    main()
