@@ -1,6 +1,11 @@
 """Names the modules of tests/support that hold fixtures, each before those that import it."""
 
+import os
 from pathlib import Path
+
+# As in every process with torch (architecture, section 5), before any test module imports it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 _HERE = Path(__file__).parent
 _FIXTURES = ("stack", "gateway", "inference")

@@ -8,11 +8,10 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from simorgh_shared.domain.messages import sentence
 from tests.trainer_worker.training.work_folder import (
@@ -133,31 +132,8 @@ class TestResume:
         run_child(second)
         _assert_equals_whole_run(whole_run, first, second)
 
-    def test_changes_are_said(self, whole_run: Path, tmp_path: Path) -> None:
-        """Another rate and another thread count: the run goes on, and claims no equality."""
-        spec = RESUMED_SPEC | {"learning_rate": 1e-4, "threads": 1, "max_steps": 27}
-        checkpoint = whole_run / "checkpoints" / "step-00000025"
-        folder = make_work_folder(tmp_path, spec, checkpoint=checkpoint)
-        events = run_child(folder)
-        said = " ".join(event["message"] for event in of_type(events, "log"))
-        assert "threads is 1, the checkpoint was made with 2" in said
-        assert "learning_rate is 0.0001; the checkpoint was made with 0.002" in said
-        assert events[-1]["step"] == 27
-
 
 class TestLeaving:
-    @pytest.mark.parametrize(
-        ("control", "reason"),
-        [({"desired_state": "stop"}, "stop"), ({"drain": True}, "drain")],
-    )
-    def test_saves_before_the_first_step_too(self, tmp_path: Path, control: dict[str, Any], reason: str) -> None:
-        folder = make_work_folder(tmp_path, TINY_SPEC)
-        (folder / "control.json").write_text(json.dumps(control))
-        events = run_child(folder)
-        assert [event["type"] for event in events] == ["started", "checkpoint", "left"]
-        assert events[-1]["reason"] == reason
-        assert (folder / events[1]["path"] / "state.json").exists()
-
     def test_cancel_saves_nothing(self, tmp_path: Path) -> None:
         folder = make_work_folder(tmp_path, TINY_SPEC | {"save_steps": 1_000_000})
         child = start_child(folder)
@@ -199,40 +175,18 @@ class TestLeaving:
 
 
 class TestFailures:
-    """R-TRAIN-11: a code, and parameters that fill its sentence."""
-
-    def _fail(self, folder: Path, **options: Any) -> dict[str, Any]:
-        child = start_child(folder, **options)
-        assert child.finish() == 3, child.errors()
-        failed = read_events(folder)[-1]
-        assert failed["type"] == "failed"
-        assert sentence(failed["code"], failed["params"]) == failed["message"]
-        return failed
-
-    def test_loss_that_is_no_number(self, whole_run: Path, tmp_path: Path) -> None:
-        model = tmp_path / "model"
-        model.mkdir()
-        for path in (whole_run / "output").iterdir():
-            (model / path.name).write_bytes(path.read_bytes())
-        weights = load_file(model / "model.safetensors")
-        weights["model.norm.weight"][0] = float("nan")
-        save_file(weights, model / "model.safetensors")
-        spec = {key: value for key, value in TINY_SPEC.items() if key != "vocab_size"} | {"model": "mdl_nan"}
-        failed = self._fail(make_work_folder(tmp_path / "run", spec, base_model=model))
-        assert failed["code"] == "nan_loss"
-        assert failed["params"]["step"] == 1
+    """R-TRAIN-11: a code, parameters that fill its sentence, and exit code 3."""
 
     def test_out_of_memory(self, tmp_path: Path) -> None:
-        spec = TINY_SPEC | {"batch_size": 60_000}
-        limit_bytes = 5 * 2**30
-        failed = self._fail(
-            make_work_folder(tmp_path, spec),
-            limit=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes)),
-        )
-        assert failed["code"] == "out_of_memory"
-        assert failed["params"] == {"batch_size": 60_000}
-
-    def test_bad_row_names_its_line(self, tmp_path: Path) -> None:
-        rows = [{"question": "الف", "answer": "ب"}] * 2 + [{"question": "پ"}]
-        failed = self._fail(make_work_folder(tmp_path, TINY_SPEC, train=rows))
-        assert failed["message"].startswith("Line 3 of train.jsonl cannot be trained on: field 'answer' is missing.")
+        """The process may take 200 MB more than it has at the start; a step needs gigabytes."""
+        folder = make_work_folder(tmp_path, TINY_SPEC | {"batch_size": 4_000})
+        child = start_child(folder)
+        child.wait_until(lambda events: bool(events))
+        status = Path(f"/proc/{child.process.pid}/statm").read_text()
+        limit_bytes = int(status.split()[0]) * resource.getpagesize() + 200_000_000
+        resource.prlimit(child.process.pid, resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+        assert child.finish() == 3, child.errors()
+        failed = read_events(folder)[-1]
+        assert (failed["type"], failed["code"]) == ("failed", "out_of_memory")
+        assert failed["message"] == sentence(failed["code"], failed["params"])
+        assert failed["params"] == {"batch_size": 4_000}

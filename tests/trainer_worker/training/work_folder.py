@@ -137,7 +137,7 @@ class Child:
         return (self.folder / "stderr.log").read_text("utf-8", errors="replace")
 
 
-def start_child(folder: Path, limit: Callable[[], None] | None = None, **environment: str) -> Child:
+def start_child(folder: Path, **environment: str) -> Child:
     """Start the child on a work folder, from another current folder, without OpenMP settings of its own."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
     with (folder / "stderr.log").open("wb") as log:
@@ -149,7 +149,6 @@ def start_child(folder: Path, limit: Callable[[], None] | None = None, **environ
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=limit,
         )
     return Child(process, folder)
 
