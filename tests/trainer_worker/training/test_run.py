@@ -54,7 +54,8 @@ def learnt_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestLearning:
     def test_overfits_eight_samples(self, learnt_run: Path) -> None:
         """R-TRAIN-4: and greedy answers through plain transformers and the chat template are the trained ones."""
-        started, result = read_events(learnt_run)[0], read_events(learnt_run)[-1]
+        events = read_events(learnt_run)
+        started, result = of_type(events, "started")[0], events[-1]
         num_labels = started["train_tokens"] - 8  # each row's one marker in the middle is not predicted
         least = 8 * math.log(8) / num_labels  # which of the eight questions comes cannot be known
         assert least < result["metrics"]["loss"] < least + 0.05
