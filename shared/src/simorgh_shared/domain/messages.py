@@ -98,6 +98,11 @@ _EN: dict[str, str] = {
     "row_bad_csv": "this is not CSV ({reason}).",
     "sample_missing": "The sample dataset needs the package chatterbot-corpus==1.3.3. Install it.",
     "sample_changed": "The sample dataset's {file} came out with checksum {found} and not {expected}. Install chatterbot-corpus==1.3.3.",
+    # uploads
+    "upload_type": "Files of type {suffix} are not taken. Send one of {known}.",
+    "upload_too_large": "The file is larger than the limit of {limit_bytes} bytes. Split it, or raise the limit.",
+    "upload_unreadable": "The file could not be checked: {reason}. Nothing was kept.",
+    "dataset_not_found": "There is no dataset {dataset_id} in this project. GET /api/datasets/list names those that there are.",
     # inference
     "model_not_found": "There is no model {model} in this project. GET /v1/models lists those that there are.",
     "context_length_exceeded": "The prompt has {prompt_tokens} tokens and asks for {max_tokens} more; the model's window holds {context_tokens}. Shorten one of them.",
