@@ -1,0 +1,50 @@
+"""Counting good and bad rows of one file, and writing the good ones as canonical JSONL."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import BinaryIO
+
+import msgspec
+
+from simorgh_shared.datasets.rows import ROW_TYPES, Row, RowSchema, fields_of
+
+NUM_ERRORS_SHOWN = 10
+
+
+class Tally:
+    """What was found so far; with a sink, good rows are written under their canonical names."""
+
+    def __init__(self, row_schema: RowSchema, columns: Mapping[str, str], sink: BinaryIO | None) -> None:
+        self.row_schema = row_schema
+        self.columns = dict(columns)
+        self.num_valid = 0
+        self.num_errors = 0
+        self.errors: list[str] = []
+        self._sink = sink
+        self._sink_hash = hashlib.sha256()
+        self._sink_bytes = 0
+        self._renames = any(columns.get(field, field) != field for field in fields_of(row_schema))
+        self._encoder = msgspec.json.Encoder()
+
+    def take(self, rows: Iterable[Row], count: int) -> None:
+        """Count good rows and write them where there is a sink."""
+        self.num_valid += count
+        if self._sink is None:
+            return
+        row_type = ROW_TYPES[self.row_schema]
+        for row in rows:
+            plain = row_type(*msgspec.structs.astuple(row)) if self._renames else row
+            line = self._encoder.encode(plain) + b"\n"
+            self._sink.write(line)
+            self._sink_hash.update(line)
+            self._sink_bytes += len(line)
+
+    def refuse(self, place: str, reason: str) -> None:
+        """Count a bad row; `place` is `Line 7` or `Item 7`."""
+        self.num_errors += 1
+        if len(self.errors) < NUM_ERRORS_SHOWN:
+            self.errors.append(f"{place}: {reason}")
+
+    def written(self) -> tuple[str, int]:
+        """The hash and the size of what the sink took."""
+        return self._sink_hash.hexdigest(), self._sink_bytes

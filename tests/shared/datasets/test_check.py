@@ -1,0 +1,196 @@
+"""Checking an upload: what is counted, what is refused and in which words, and what it costs."""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from simorgh_shared.datasets.check import CheckOptions, CheckReport, check_stream, refusal
+from simorgh_shared.datasets.rows import QaRow, RowSchema, iter_rows
+
+GOOD = '{"question":"سلام","answer":"خوبی؟"}'
+
+
+def check(text: str | bytes, file_format: str = "jsonl", **options: object) -> CheckReport:
+    data = text.encode() if isinstance(text, str) else text
+    return check_stream(io.BytesIO(data), CheckOptions(format=file_format, **options))
+
+
+def child(data_parts, *arguments):
+    """The child's report and its peak memory in bytes, for parts written to its stdin one by one."""
+    program = (
+        "import resource, runpy, sys; from simorgh_shared.datasets import check; "
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
+        "check.main(); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        for part in data_parts:
+            process.stdin.write(part)
+        process.stdin.close()
+        report, growth_kib = process.stdout.read().splitlines()
+    assert process.returncode == 0
+    return json.loads(report), int(growth_kib) * 1024
+
+
+class TestJsonl:
+    def test_counts_rows_and_hash(self):
+        """R-DATA-3: BOM, CRLF and blank lines are no fault."""
+        data = f"\ufeff{GOOD}\r\n\r\n{GOOD}\n\n{GOOD}".encode()
+        report = check(data)
+        assert (report.valid, report.rows, report.total_lines, report.row_schema) == (True, 3, 3, RowSchema.QA)
+        assert (report.bytes, report.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+        assert not report.clean_needed
+
+    @pytest.mark.parametrize(
+        ("line", "reason"),
+        [
+            ('{"question":"a"}', "the field answer is missing"),
+            ('{"question":"a","answer":" \\u200a"}', "the field answer is empty"),
+            ('{"question":"a","answer":""}', "the field answer is empty"),
+            ('{"question":"a","answer":5}', "the field answer is a number, but must be a text"),
+            ('{"question":null,"answer":"b"}', "the field question is null"),
+            ('{"question":"a" "answer":"b"}', "this is not one JSON object"),
+            ("[1]", "a row is a JSON object, this is a list"),
+            (GOOD + GOOD, "this is not one JSON object"),
+            ('{"question":"\\ud800","answer":"b"}', "this is not one JSON object"),
+            ('{"question":"\\u0000","answer":"b"}', "the field question holds a NUL character"),
+            (json.dumps({"question": "a", "answer": "b" * 1_000_001}), "longer than 1000000 characters"),
+            ('{"question":"a","answer":"b","x":' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deep"),
+        ],
+    )
+    def test_a_bad_line_7_says_why(self, line, reason):
+        """R-DATA-3."""
+        report = check("\n".join([GOOD] * 6 + [line] + [GOOD] * 3))
+        assert (report.valid, report.problem, report.error_count) == (False, "dataset_invalid", 1)
+        assert (report.total_lines, report.valid_lines) == (10, 9)
+        assert report.errors[0].startswith("Line 7: ")
+        assert reason in report.errors[0]
+
+    def test_a_row_over_two_lines_is_two_bad_lines(self):
+        """R-DATA-3: as many values as lines does not make each line a row."""
+        report = check('{"question":"a","answer":"b"}{"question":"c",\n"answer":"d"}\n' + GOOD)
+        assert (report.error_count, report.valid_lines) == (2, 1)
+
+    def test_shows_ten_errors_and_counts_all(self):
+        """R-DATA-3."""
+        report = check("\n".join([GOOD, *['{"question":"a"}'] * 25]))
+        assert (len(report.errors), report.error_count) == (10, 25)
+        error = refusal(report)
+        assert error is not None
+        assert str(error).startswith("25 of 26 rows cannot be used")
+        assert error.details == report.errors
+
+    def test_the_last_of_two_equal_keys_wins(self, tmp_path):
+        clean = tmp_path / "clean"
+        check('[{"question":"a","question":"c","answer":"b"}]', "json", clean=clean)
+        assert list(iter_rows(clean, RowSchema.QA)) == [QaRow("c", "b")]
+
+    def test_skip_keeps_the_good_rows(self, tmp_path):
+        """R-DATA-3: on_error=skip."""
+        spool, clean = tmp_path / "spool", tmp_path / "clean"
+        report = check(f"{GOOD}\nnonsense\n{GOOD}\n", skip_bad_rows=True, spool=spool, clean=clean)
+        assert (report.valid, report.rows, report.error_count, report.clean_needed) == (True, 2, 1, True)
+        assert clean.read_text() == f"{GOOD}\n{GOOD}\n"
+        assert report.clean_sha256 == hashlib.sha256(clean.read_bytes()).hexdigest()
+        assert spool.stat().st_size == report.bytes
+
+    def test_mapped_columns_become_canonical(self, tmp_path):
+        """R-DATA-2."""
+        clean = tmp_path / "clean"
+        columns = {"question": "prompt", "answer": "response"}
+        report = check('{"prompt":"a","response":"b","n":1}\n', columns=columns, clean=clean)
+        assert report.valid
+        assert clean.read_text() == '{"question":"a","answer":"b"}\n'
+
+    @pytest.mark.parametrize(
+        ("data", "problem", "sentence"),
+        [
+            (b"", "dataset_empty", "no rows"),
+            (b" \n\n", "dataset_empty", "no rows"),
+            (GOOD.encode() + b"\n\xff", "dataset_not_utf8", "byte 46, in line 2"),
+            (b"\x89PNG\r\n\x1a\n" + bytes(100), "dataset_not_utf8", "byte 0, in line 1"),
+            (b"question,answer\na,b\n", "dataset_not_format", "not JSON Lines"),
+            (b'{"foo":1}\n', "dataset_unknown_schema", "(foo)"),
+        ],
+    )
+    def test_what_is_no_dataset_is_refused(self, data, problem, sentence):
+        """R-DATA-1."""
+        report = check(data)
+        assert (report.valid, report.problem, report.bytes) == (False, problem, len(data))
+        assert sentence in str(refusal(report))
+
+
+class TestSchemas:
+    def test_messages_and_text_are_detected(self):
+        """R-DATA-2."""
+        chat = '{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}'
+        assert check(chat).row_schema is RowSchema.MESSAGES
+        assert check('{"text":"a"}').row_schema is RowSchema.TEXT
+        alone = check('{"messages":[{"role":"user","content":"a"}]}')
+        assert alone.errors == ["Line 1: no message is the assistant's."]
+        wrong = check('{"messages":[{"role":"me","content":"a"}]}')
+        assert "role" in wrong.errors[0]
+
+
+class TestJson:
+    def test_items_are_numbered(self, tmp_path):
+        """R-DATA-3."""
+        clean = tmp_path / "clean"
+        report = check(f'[{GOOD},\n{{"question":"a"}}, 5]', "json", skip_bad_rows=True, clean=clean)
+        assert (report.rows, report.error_count) == (1, 2)
+        assert [error.split(":")[0] for error in report.errors] == ["Item 2", "Item 3"]
+        assert clean.read_text() == GOOD + "\n"
+
+    def test_one_object_is_one_row(self):
+        """R-DATA-1."""
+        assert check(GOOD, "json").rows == 1
+
+    @pytest.mark.parametrize("text", [f"[{GOOD}", f"[{GOOD},]", f"[{GOOD}] x", f"[,{GOOD}]", '[{"a":"', "hello"])
+    def test_a_broken_document_is_refused(self, text):
+        report = check(text, "json", skip_bad_rows=True)
+        assert (report.valid, report.problem) == (False, "dataset_not_format")
+
+    def test_strings_with_brackets_and_quotes_across_chunks(self):
+        row = json.dumps({"question": '[{"\\"},', "answer": "ی" * 999}, ensure_ascii=False)
+        assert check("[" + ",".join([row] * 2_000) + "]", "json").rows == 2_000
+
+
+class TestCsv:
+    @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+    def test_a_row_is_named_by_the_line_where_it_starts(self, delimiter, tmp_path):
+        """R-DATA-3: a quoted cell may span lines."""
+        text = '\ufeffquestion,answer\r\n"a\r\nb",c\r\n"d\n\ne",\r\nf,g\r\n'.replace(",", delimiter)
+        clean = tmp_path / "clean"
+        report = check(text, "csv", skip_bad_rows=True, clean=clean)
+        assert report.errors == ["Line 4: the field answer is empty."]
+        assert report.rows == 2
+        assert next(iter_rows(clean, RowSchema.QA)) == QaRow("a\r\nb", "c")
+
+    def test_an_unquoted_comma_does_not_cut_an_answer(self):
+        report = check("question,answer\na,b, c\n", "csv")
+        assert "the row has 3 cells, the header has 2" in report.errors[0]
+
+    def test_an_open_quote_is_an_error(self):
+        assert not check('question,answer\n"a,b\nc,d\n', "csv").valid
+
+
+class TestChild:
+    """R-DATA-1: constant memory."""
+
+    def test_a_good_file(self):
+        report, growth = child([(GOOD + "\n").encode() * 20_000] * 30, "--format", "jsonl")
+        assert (report["valid"], report["rows"]) == (True, 600_000)
+        assert growth < 64 * 2**20
+
+    @pytest.mark.parametrize("file_format", ["jsonl", "json", "csv"])
+    def test_a_row_of_80_mb_is_refused_in_bounded_memory(self, file_format):
+        start = {"jsonl": b'{"question":"', "json": b'[{"question":"', "csv": b'question,answer\n"'}[file_format]
+        report, growth = child([start, *[b"a" * 2**20] * 80], "--format", file_format, "--schema", "qa")
+        assert not report["valid"]
+        assert "longer than 4194304 bytes" in json.dumps(report)
+        assert growth < 64 * 2**20
