@@ -141,7 +141,9 @@ def _rows_of_good_block(block: bytes, decoder: msgspec.json.Decoder[Row], row_sc
     """
     body = block.rstrip()
     num_lines = body.count(b"\n") + 1
-    parted = body.count(b"}\n{") + body.count(b"}\r\n{") == num_lines - 1
+    parted = body.count(b"}\n{") == num_lines - 1
+    if not parted and b"\r\n" in body:
+        parted = body.count(b"}\n{") + body.count(b"}\r\n{") == num_lines - 1
     if not parted or b"\\u0000" in body or len(body) > MAX_ROW_BYTES:
         return None
     try:

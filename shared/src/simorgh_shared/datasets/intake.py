@@ -9,7 +9,7 @@ from typing import BinaryIO
 from simorgh_shared.datasets.rows import BOM, MAX_ROW_BYTES
 from simorgh_shared.domain.errors import InvalidInputError
 
-CHUNK_BYTES = 1_048_576
+CHUNK_BYTES = 262_144
 _JSON_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},]', re.DOTALL)
 
 
