@@ -30,7 +30,7 @@ TRAINING: dict[str, Any] = {
     "dropout": 0.1,
     "weight_decay": 0.05,
     "logging_steps": 10,
-    "eval_steps": 50,
+    "eval_steps": 25,
     "save_steps": 400,
 }
 QUESTIONS = ("سلام", "حالت چطوره؟", "اسم تو چیست؟", "هوش مصنوعی چیست؟")
