@@ -56,6 +56,7 @@ class Engine:
     store: BlobStore = field(init=False)
     project_id: str = field(init=False)
     processes: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
+    more_environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.engine = make_engine(self.database.url)
@@ -83,6 +84,7 @@ class Engine:
                 "SIMORGH_REAP_WATCH_S": "1",
                 "SIMORGH_RETRY_BACKOFF_S": "0.2",
             }
+            | self.more_environment
         )
 
     def start(self, module: str, *arguments: str) -> "subprocess.Popen[bytes]":

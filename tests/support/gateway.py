@@ -50,7 +50,7 @@ def gateway(
     database: Database, redis_url: str, bucket: Bucket, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gateway]:
     """The gateway, ready."""
-    port = _free_port()
+    port, inference_port = _free_port(), _free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
@@ -61,6 +61,9 @@ def gateway(
         "SIMORGH_INTERNAL_KEY": secrets.token_urlsafe(24),
         "SIMORGH_API_PORT": str(port),
         "SIMORGH_CORS_ORIGINS": "http://studio.example",
+        "SIMORGH_INFERENCE_PORT": str(inference_port),
+        "SIMORGH_INFERENCE_URL": f"http://127.0.0.1:{inference_port}",
+        "SIMORGH_MAX_UPLOAD_BYTES": "100000",
     }
     log = tmp_path_factory.mktemp("gateway") / "gateway.log"
     script = Path(sysconfig.get_path("scripts")) / "simorgh-api"

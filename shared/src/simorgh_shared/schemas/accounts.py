@@ -94,7 +94,7 @@ class NewKey(RequestBody):
     """An API key to make."""
 
     name: Name = "key"
-    scopes: list[Scope] = Field(default_factory=lambda: ["read", "write"], min_length=1)
+    scopes: list[Scope] = Field(["read", "write"], min_length=1)
     expires_at: datetime | None = None
 
 
