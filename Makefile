@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 SOURCES := shared/src services/*/src deploy/embedded/src tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up test check lint types imports format lock clean
+.PHONY: help setup run up test check lint types imports format contract lock clean
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ imports: $(STAMP) ## Check which package may import which
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format .
+
+contract: $(STAMP) ## Write contracts/openapi.json from the code
+	$(BIN)/python -m simorgh_api.contract contracts/openapi.json
 
 lock: ## Compile constraints.txt anew from the distributions (needs .venv with uv)
 	$(BIN)/python -c "import tomllib, sys; [print(d) for f in sys.argv[1:] for d in tomllib.load(open(f, 'rb'))['project']['dependencies'] \

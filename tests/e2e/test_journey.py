@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import openai
+import psutil
 import pytest
 
 from tests.support.engine import ROWS, Engine, running_engine
@@ -163,6 +164,69 @@ class TestJourney:
         assert drops >= 100
         assert numbers == list(range(1, len(numbers) + 1))
         assert numbers == [seq for seq, _, _ in platform.events(run_id)]
+
+
+@pytest.fixture(scope="module")
+def model_id(platform: Engine, account: Account, dataset_id: str) -> str:
+    """A model that was trained for a few steps, by the snake_case family."""
+    body = CAMEL | {"datasetId": dataset_id, "maxSteps": 3}
+    answer = account.client.post("/api/training/jobs", json=body)
+    assert answer.status_code == 202, answer.text
+    job_id = answer.json()["data"]["id"]
+    platform.wait_status(job_id, "succeeded")
+    assert ok(account.client.get(f"/api/training/jobs/{job_id}"))["status"] == "succeeded"
+    assert any(" succeeded " in line for line in ok(account.client.get(f"/api/training/jobs/{job_id}/logs")))
+    return ok(account.client.get(f"/api/jobs/{job_id}"))["result"]["model_id"]
+
+
+class TestEngine:
+    def test_a_killed_engine_costs_only_the_requests_that_it_held(
+        self, gateway: Gateway, account: Account, model_id: str
+    ) -> None:
+        """R-CHAT-3: the stream ends with a clear error, the next request works; threads of the child sleep."""
+        body = {"model": model_id, "messages": [{"role": "user", "content": "پرسش"}], "temperature": 2, "seed": 1}
+        with account.client.stream("POST", "/v1/chat/completions", json=body | {"stream": True}) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            child = psutil.Process(engine_pid(gateway))
+            assert child.environ()["OMP_WAIT_POLICY"] == "PASSIVE"
+            assert child.environ()["GOMP_SPINCOUNT"] == "0"
+            assert not [name for name in child.environ() if "SECRET" in name or "DATABASE" in name]
+            child.kill()
+            told = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+        assert told[-1]["error"]["code"] == "engine_lost"
+        assert "send the request again" in told[-1]["error"]["message"]
+        again = account.client.post("/v1/chat/completions", json=body | {"max_tokens": 2}, timeout=60)
+        assert again.status_code == 200, again.text
+        assert engine_pid(gateway) != child.pid
+
+    def test_a_client_that_leaves_stops_its_generation(
+        self, gateway: Gateway, account: Account, model_id: str, platform: Engine
+    ) -> None:
+        """R-CHAT-3."""
+        body = {"model": model_id, "messages": [{"role": "user", "content": "x"}], "temperature": 2, "stream": True}
+        with account.client.stream("POST", "/v1/chat/completions", json=body, timeout=60) as answer:
+            next(answer.iter_lines())
+        platform.wait(lambda: all(m["num_active"] == 0 for m in loaded(gateway).values()), "it stops", within_s=10)
+
+    def test_a_prompt_beyond_the_window_is_refused(self, account: Account, model_id: str) -> None:
+        body = {"model": model_id, "messages": [{"role": "user", "content": "x" * 5000}]}
+        answer = account.client.post("/v1/chat/completions", json=body, timeout=60)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["code"] == "context_length_exceeded"
+
+
+def loaded(gateway: Gateway) -> dict:
+    environment = gateway.environment
+    headers = {"x-simorgh-internal-key": environment["SIMORGH_INTERNAL_KEY"]}
+    url = f"{environment['SIMORGH_INFERENCE_URL']}/internal/models"
+    assert httpx.get(url, timeout=5).status_code == 401
+    return httpx.get(url, headers=headers, timeout=5).json()["loaded"]
+
+
+def engine_pid(gateway: Gateway) -> int:
+    """The child of the model that was asked last."""
+    return list(loaded(gateway).values())[-1]["pid"]
 
 
 class TestRefusals:

@@ -99,7 +99,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _operation_id(route: APIRoute) -> str:
     tag = str(route.tags[0]) if route.tags else "api"
-    return f"{tag}_{route.name}" + ("_api" if route.path == "/api/health" else "")
+    suffix = {"/api/health": "_api", "/health": "_plain"}.get(route.path, "")  # one function, two paths
+    return f"{tag}_{route.name}{suffix}"
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -22,16 +22,17 @@ TRAINING: dict[str, Any] = {
     "model": "simorgh-4m",
     "method": "pretrain",
     "name": "quickstart",
-    "epochs": 40,
-    "max_minutes": 3.6,
-    "batch_size": 16,
-    "learning_rate": 2e-3,
+    "vocab_size": 1024,
+    "batch_size": 8,
     "sequence_length": 128,
+    "learning_rate": 1e-3,
     "dropout": 0.1,
-    "weight_decay": 0.05,
+    "weight_decay": 0.1,
+    "epochs": 24,
+    "max_minutes": 3.3,
+    "eval_steps": 20,  # the lowest held-out loss comes early and does not last
     "logging_steps": 10,
-    "eval_steps": 25,
-    "save_steps": 400,
+    "save_steps": 200,
 }
 QUESTIONS = ("سلام", "حالت چطوره؟", "اسم تو چیست؟", "هوش مصنوعی چیست؟")
 NUM_RECALLED = 50

@@ -36,25 +36,8 @@ def start(
     idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
 ) -> dict[str, Any]:
     """Start a run. Without a model the smallest preset, without a dataset the sample one."""
-    given = dict(body or {})
-    checkpoints = [given.pop(key) for key in _CHECKPOINT_KEYS if key in given]
-    spec = parse_spec(given)
-    project_id = principal.project_id
-    if spec.dataset is None:
-        version_id = datasets.ensure_sample_dataset(session, blobs, request.app.state.sessions, project_id)
-    else:
-        version_id = training.newest_version(session, project_id, spec.dataset)
-    job_id, queue = training.start(
-        session,
-        project_id,
-        principal.user_id,
-        spec,
-        version_id,
-        checkpoints[0] if checkpoints else None,
-        idempotency_key,
-    )
-    notify(NOTIFY_JOBS, queue)
-    return {"ok": True, "data": run_view(jobs.job(session, project_id, job_id))}
+    job = queue_run(session, principal, notify, blobs, request.app.state.sessions, dict(body or {}), idempotency_key)
+    return {"ok": True, "data": run_view(job)}
 
 
 @router.post("/{action}", operation_id="train_control")
@@ -137,6 +120,36 @@ async def stream(
 
     job_id = await run_in_threadpool(find)
     return await sse(request, sessions, principal.project_id, job_id, last_event_id)
+
+
+def queue_run(
+    session: DbSession,
+    principal: Writer,
+    notify: Notify,
+    blobs: Blobs,
+    sessions: Sessions,
+    given: dict[str, Any],
+    idempotency_key: str | None,
+) -> JobView:
+    """Check the parameters, pin what they name and queue the run."""
+    checkpoints = [str(given.pop(key)) for key in _CHECKPOINT_KEYS if key in given]
+    spec = parse_spec(given)
+    project_id = principal.project_id
+    if spec.dataset is None:
+        version_id = datasets.ensure_sample_dataset(session, blobs, sessions, project_id)
+    else:
+        version_id = training.newest_version(session, project_id, spec.dataset)
+    job_id, queue = training.start(
+        session,
+        project_id,
+        principal.user_id,
+        spec,
+        version_id,
+        checkpoints[0] if checkpoints else None,
+        idempotency_key,
+    )
+    notify(NOTIFY_JOBS, queue)
+    return jobs.job(session, project_id, job_id)
 
 
 def parse_spec(given: dict[str, Any]) -> TrainSpec:
