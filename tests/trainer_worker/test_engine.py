@@ -108,6 +108,23 @@ class TestTraining:
         assert weights_hash(engine, job_id) == weights_hash(engine, uninterrupted)
         assert "resumed" in [kind for _, kind, _ in engine.events(job_id)]
 
+    def test_a_worker_that_is_told_to_end_saves_and_hands_over(self, engine: Engine, uninterrupted: str) -> None:
+        """Architecture 5, drain: SIGTERM puts the job back with a checkpoint and no failure; the run stays the same."""
+        job_id = engine.train()
+        engine.wait_step(job_id, 2)
+        worker = engine.processes[1]
+        worker.terminate()
+        worker.wait(timeout=60)
+        job = engine.job(job_id)
+        assert job.status == "queued"
+        assert job.failures_in_row == 0
+        assert job.step_done >= 2
+        engine.processes[1] = engine.start_worker("train.cpu")
+        engine.processes.pop()
+        assert engine.wait_status(job_id, "succeeded", "failed").status == "succeeded"
+        assert engine.losses(job_id) == engine.losses(uninterrupted)
+        assert weights_hash(engine, job_id) == weights_hash(engine, uninterrupted)
+
     def test_pause_stop_and_checkpoint_resume_to_the_same_weights(self, engine: Engine, uninterrupted: str) -> None:
         """R-TRAIN-6: paused, resumed, saved on request, stopped, resumed: the same run bit for bit."""
         job_id = engine.train()
