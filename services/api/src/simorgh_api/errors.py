@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -103,6 +103,9 @@ def to_problem(request: Request, error: Exception, body_model: type[BaseModel] |
         log.warning("database_unavailable", reason=type(error).__name__)
         message = sentence("database_unavailable", {"retry_after_s": _RETRY_AFTER_S})
         return Problem(503, "database_unavailable", message, retry_after_s=_RETRY_AFTER_S)
+    if isinstance(error, DataError) and "NUL" in str(error.orig):
+        message = sentence("invalid_body", {"where": "the request", "reason": "a text holds a NUL character"})
+        return Problem(400, "invalid_body", message)
     log.error("request_crashed", path=request.url.path, exc_info=error)
     message = sentence("internal_error", {"request_id": request_id(request)})
     return Problem(500, "internal_error", message)

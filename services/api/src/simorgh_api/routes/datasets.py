@@ -15,11 +15,14 @@ from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from simorgh_api.deps import Blobs, DbSession, Reader, Sessions, Settings, Writer
 from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import datasets
+from simorgh_shared.datasets.rows import RowSchema
 from simorgh_shared.domain.errors import InvalidInputError, TooLargeError, UnsupportedError
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.blobs import BlobStore
@@ -27,6 +30,8 @@ from simorgh_shared.storage.blobs import BlobStore
 router = native_router("/datasets", "datasets")
 _FORMATS = {".jsonl": "jsonl", ".json": "json", ".csv": "csv"}
 _FORM_SLACK_BYTES = 1 << 20  # boundaries, part headers and the small fields
+_ROW_SCHEMAS = ("", "auto", *RowSchema)
+_MAX_NAME_CHARS = 255
 _SPLITS = {"dataset": "train.jsonl", "file": "train.jsonl", "test": "test.jsonl"}
 
 
@@ -41,14 +46,11 @@ async def upload(
     with tempfile.TemporaryDirectory(prefix="simorgh-upload-") as folder:
         async with _form(request, settings.max_upload_bytes) as form:
             options = _options(form)
-            parts = [(field, form[field]) for field in _SPLITS if isinstance(form.get(field), UploadFile)]
-            if not [field for field, _ in parts if field != "test"]:
-                raise InvalidInputError("invalid_body", where="dataset", reason="send a file in this field")
+            parts = _parts(form)
             results = []
             for field, part in parts:
-                assert isinstance(part, UploadFile)
                 results.append(await _check(part, field, options, settings.max_upload_bytes, Path(folder)))
-        name = options["name"] or Path(str(parts[0][1].filename)).name  # type: ignore[union-attr]
+        name = _name(options["name"] or Path(str(parts[0][1].filename)).name)
 
         def store() -> dict[str, Any]:
             files = [
@@ -93,13 +95,13 @@ def preview(
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> dict[str, Any]:
-    """Some rows of the train split as they were sent, and how many rows there are in all splits."""
+    """Some rows, those of the train split first, and how many rows there are in all."""
     _, version = datasets.get(session, principal.project_id, dataset_id)
     files = manifests.entries(session, version.manifest_id)
-    train = next(entry for entry in files if entry.path == "train.jsonl")
+    files.sort(key=lambda entry: entry.path != "train.jsonl")
     session.commit()  # no session is open while storage is read
     samples = []
-    for number, line in enumerate(_lines(blobs, train)):
+    for number, line in enumerate(line for file in files for line in _lines(blobs, file)):
         if number >= offset + limit:
             break
         if number >= offset:
@@ -151,8 +153,41 @@ async def _form(request: Request, limit_bytes: int) -> AsyncIterator[FormData]:
             raise TooLargeError("upload_too_large", limit_bytes=limit_bytes)
         return message
 
-    async with Request(request.scope, receive).form(max_files=3, max_fields=20) as form:
+    try:
+        form = await Request(request.scope, receive).form(max_files=3, max_fields=20)
+    except HTTPException as error:
+        raise InvalidInputError("invalid_body", where="the form", reason=error.detail.rstrip(".")) from error
+    except ClientDisconnect as error:
+        raise InvalidInputError("upload_unreadable", reason="the client left before the end") from error
+    try:
         yield form
+    finally:
+        await form.close()
+
+
+def _parts(form: FormData) -> list[tuple[str, UploadFile]]:
+    """The files that were sent, the train split first."""
+    parts = [(field, part) for field, part in form.multi_items() if field in _SPLITS and isinstance(part, UploadFile)]
+    splits = [_SPLITS[field] for field, _ in parts]
+    if "train.jsonl" not in splits:
+        raise InvalidInputError("invalid_body", where="dataset", reason="send a file in this field")
+    if len(set(splits)) < len(splits):
+        reason = "send one file as dataset or file, and at most one as test"
+        raise InvalidInputError("invalid_body", where="the form", reason=reason)
+    return sorted(parts, key=lambda part: part[0] == "test")
+
+
+def _name(given: str) -> str:
+    """A dataset's name, which is data and never a path."""
+    reason = ""
+    if "\x00" in given:
+        reason = "it holds a NUL character"
+    elif not 0 < len(given) <= _MAX_NAME_CHARS:
+        reason = f"it has {len(given)} characters where 1 to {_MAX_NAME_CHARS} are taken"
+    if reason:
+        shown = given[:40].replace("\x00", "")
+        raise InvalidInputError("invalid_parameter", name="name", value=shown, reason=reason)
+    return given
 
 
 def _options(form: FormData) -> dict[str, str]:
@@ -165,7 +200,21 @@ def _options(form: FormData) -> dict[str, str]:
         raise InvalidInputError(
             "invalid_parameter", name="on_error", value=options["on_error"][:40], reason="it is refuse or skip"
         )
+    if options["row_schema"] not in _ROW_SCHEMAS:
+        reason = f"it is one of {', '.join(_ROW_SCHEMAS[1:])}"
+        raise InvalidInputError("invalid_parameter", name="row_schema", value=options["row_schema"][:40], reason=reason)
+    if not _is_column_map(options["columns"] or "{}"):
+        reason = 'it is a JSON object of our field to the file\'s, such as {"question": "prompt"}'
+        raise InvalidInputError("invalid_parameter", name="columns", value=options["columns"][:40], reason=reason)
     return options
+
+
+def _is_column_map(text: str) -> bool:
+    try:
+        given = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(given, dict) and all(isinstance(value, str) for value in given.values())
 
 
 async def _check(

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
-from simorgh_shared.datasets.sample import write_sample
+from simorgh_shared.datasets.sample import TEST_SHA256, TRAIN_SHA256, write_sample
 from simorgh_shared.db.models import Dataset, DatasetVersion
 from simorgh_shared.domain.errors import NotFoundError
 from simorgh_shared.domain.ids import new_id
@@ -42,7 +42,7 @@ def keep(
     files: list[CheckedFile],
 ) -> DatasetVersion:
     """Insert a dataset with its first version; the same content under the same name is the version that is there."""
-    content = hashlib.sha256("".join(f"{f.path}:{f.blob.sha256}\n" for f in files).encode()).hexdigest()
+    content = _content_sha256([(f.path, f.blob.sha256) for f in files])
     known = session.scalar(
         sa.select(DatasetVersion)
         .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
@@ -80,7 +80,14 @@ def ensure_sample_dataset(session: Session, blobs: BlobStore, sessions: sessionm
     found = session.scalar(
         sa.select(DatasetVersion.id)
         .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .where(Dataset.project_id == project_id, Dataset.name == SAMPLE_NAME, Dataset.deleted_at.is_(None))
+        .where(
+            Dataset.project_id == project_id,
+            Dataset.name == SAMPLE_NAME,
+            Dataset.deleted_at.is_(None),
+            # Anyone may give an upload the sample's name: what it holds makes it the sample.
+            DatasetVersion.content_sha256
+            == _content_sha256([("train.jsonl", TRAIN_SHA256), ("test.jsonl", TEST_SHA256)]),
+        )
         .limit(1)
     )
     if found is not None:
@@ -135,6 +142,10 @@ def view(dataset: Dataset, version: DatasetVersion) -> dict[str, Any]:
         "sha256": version.content_sha256,
         "created_at": dataset.created_at,
     }
+
+
+def _content_sha256(files: list[tuple[str, str]]) -> str:
+    return hashlib.sha256("".join(f"{path}:{sha256}\n" for path, sha256 in files).encode()).hexdigest()
 
 
 def _newest(project_id: str) -> "sa.Select[Dataset, DatasetVersion]":
