@@ -2,12 +2,13 @@
 
 import contextlib
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.responses import Response
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from simorgh_inference.host import EngineHost
 from simorgh_inference.registry import ModelSource
@@ -29,14 +30,8 @@ def create_app(settings: ServerSettings, source: ModelSource) -> FastAPI:
 
     app = FastAPI(title="Simorgh inference", lifespan=lifespan)
     app.include_router(chat.router)
-    key = settings.internal_key.get_secret_value() if settings.internal_key else None
-
-    @app.middleware("http")
-    async def check_key(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        given = request.headers.get("x-simorgh-internal-key", "")
-        if key and request.url.path not in _OPEN and not hmac.compare_digest(given.encode(), key.encode()):
-            return _error(401, "internal_key_wrong", "This server answers the gateway alone.")
-        return await call_next(request)
+    if settings.internal_key is not None:
+        app.add_middleware(KeyCheck, key=settings.internal_key.get_secret_value())
 
     @app.exception_handler(AppError)
     async def refuse(_: Request, error: AppError) -> JSONResponse:
@@ -67,6 +62,26 @@ def create_app(settings: ServerSettings, source: ModelSource) -> FastAPI:
         return {"cached": source.cached(), "loaded": told}
 
     return app
+
+
+class KeyCheck:
+    """Lets in who knows the internal key.
+
+    Plain ASGI: behind Starlette's `http` middleware a route never sees that its client has left.
+    """
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self._app = app
+        self._key = key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse with 401, or pass on."""
+        if scope["type"] == "http" and scope["path"] not in _OPEN:
+            given = Headers(scope=scope).get("x-simorgh-internal-key", "")
+            if not hmac.compare_digest(given.encode(), self._key):
+                await _error(401, "internal_key_wrong", "This server answers the gateway alone.")(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def _error(status: int, code: str, message: str, param: str | None = None) -> JSONResponse:

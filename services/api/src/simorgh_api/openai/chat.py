@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 from fastapi import Body, Request
@@ -34,7 +35,7 @@ async def create(
             return models.resolve(session, principal.project_id, name)
 
     version_id = await run_in_threadpool(find)
-    headers = {"x-simorgh-model-name": name, "content-type": "application/json"}
+    headers = {"x-simorgh-model-name": quote(name), "content-type": "application/json"}
     if settings.internal_key is not None:
         headers["x-simorgh-internal-key"] = settings.internal_key.get_secret_value()
     exit_stack = contextlib.AsyncExitStack()

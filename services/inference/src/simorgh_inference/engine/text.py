@@ -25,9 +25,8 @@ class TextStream:
     def add(self, token: int) -> str:
         """What can be sent after this token."""
         self._ids.append(token)
-        text = self._decode(self._ids)
-        if text.endswith("\ufffd"):  # bytes of a character that is not complete yet
-            return ""
+        # What stands for the bytes of a character that is not complete yet waits for the rest of it.
+        text = self._decode(self._ids).rstrip("\ufffd")
         found = [at for stop in self._stop if (at := text.find(stop, max(0, self._sent - len(stop)))) >= 0]
         if found:
             self.stopped = True

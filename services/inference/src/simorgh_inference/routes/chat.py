@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -24,7 +25,7 @@ async def chat(request: Request, body: ChatRequest) -> Response:
     """Answer the conversation."""
     host: EngineHost = request.app.state.host
     child = await host.child(body.model)
-    name = request.headers.get("x-simorgh-model-name", body.model)
+    name = unquote(request.headers.get("x-simorgh-model-name", body.model))
     head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": name}
     pieces = child.generate(body.for_engine())
     if body.stream:

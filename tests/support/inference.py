@@ -1,0 +1,122 @@
+"""A tiny random model folder, and the real inference server as a child process.
+
+- `model_folder` (session): a Llama with random weights, a byte-level tokenizer and a chat template.
+- `serve` (module): a function that starts `simorgh-inference` and gives its address and process.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+CONTEXT_TOKENS = 2048
+_WORDS = ["سلام دنیا، حالِ شما چطور است؟", "می‌روم به خانه 🐦‍🔥 و برمی‌گردم.", "thirty birds, one bird"]
+_READY_S = 30.0
+
+
+@dataclass(frozen=True)
+class InferenceServer:
+    """A running inference server."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def loaded(self) -> dict[str, dict[str, int]]:
+        """Its live engines by model."""
+        return httpx.get(f"{self.url}/internal/models", timeout=10).json()["loaded"]
+
+    def wait(self, condition: Callable[[], object], what: str, within_s: float = 15.0) -> None:
+        """Poll until it holds."""
+        deadline = time.monotonic() + within_s
+        while not condition():
+            assert time.monotonic() < deadline, f"{what} did not come true:\n{self.log.read_text()[-2000:]}"
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that says noise, quickly, and never the same noise for two prompts."""
+    folder = tmp_path_factory.mktemp("model") / "noise"
+    make_model(folder)
+    return folder
+
+
+def make_model(folder: Path) -> None:
+    """Write the tiny model. Each byte is a token, so that every character beyond ASCII spans several."""
+    import torch
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    trained = ByteLevelBPETokenizer()
+    specials = ["<|end|>", "<|user|>", "<|assistant|>", "<|system|>"]
+    trained.train_from_iterator(_WORDS, vocab_size=270, special_tokens=specials, show_progress=False)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=trained._tokenizer, eos_token="<|end|>")
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(7)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=CONTEXT_TOKENS,
+        initializer_range=0.4,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., InferenceServer]]:
+    """Starts servers; ends them with the module."""
+    started: list[InferenceServer] = []
+
+    def start(*arguments: str, **variables: str) -> InferenceServer:
+        port = _free_port()
+        log = tmp_path_factory.mktemp("inference") / "server.log"
+        environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
+        if "PYTHONPATH" in os.environ:
+            environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+        environment["SIMORGH_INFERENCE_PORT"] = str(port)
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "simorgh_inference.main", *arguments], env=environment, stdout=file, stderr=file
+            )
+        server = InferenceServer(f"http://127.0.0.1:{port}", process, log)
+        started.append(server)
+        server.wait(lambda: process.poll() is not None or _is_ready(server.url), "it is ready", _READY_S)
+        return server
+
+    yield start
+    for server in started:
+        server.process.terminate()
+    for server in started:
+        server.process.wait(20)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
