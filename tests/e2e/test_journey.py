@@ -200,15 +200,6 @@ class TestEngine:
         assert again.status_code == 200, again.text
         assert engine_pid(gateway) != child.pid
 
-    def test_a_client_that_leaves_stops_its_generation(
-        self, gateway: Gateway, account: Account, model_id: str, platform: Engine
-    ) -> None:
-        """R-CHAT-3."""
-        body = {"model": model_id, "messages": [{"role": "user", "content": "x"}], "temperature": 2, "stream": True}
-        with account.client.stream("POST", "/v1/chat/completions", json=body, timeout=60) as answer:
-            next(answer.iter_lines())
-        platform.wait(lambda: all(m["num_active"] == 0 for m in loaded(gateway).values()), "it stops", within_s=10)
-
     def test_a_prompt_beyond_the_window_is_refused(self, account: Account, model_id: str) -> None:
         body = {"model": model_id, "messages": [{"role": "user", "content": "x" * 5000}]}
         answer = account.client.post("/v1/chat/completions", json=body, timeout=60)
