@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from simorgh_api.auth import Passwords, Tokens
+from simorgh_api.description import DescribedApp
 from simorgh_api.errors import Problem, to_problem
 from simorgh_api.middleware import RequestContext
 from simorgh_api.settings import ApiSettings, signing_secret
@@ -48,7 +49,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
 
     Raises: InvalidInputError without a good signing secret.
     """
-    app = FastAPI(
+    app = DescribedApp(
         title="Simorgh",
         version="0.1.0",
         summary="Trains, serves and voices language models that their users own.",

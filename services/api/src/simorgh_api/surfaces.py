@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from simorgh_api.errors import Shape, native_shape, openai_shape, to_problem
+from simorgh_shared.schemas.envelope import OpenAIError, Problem
 
 
 class UnitOfWork:
@@ -87,17 +88,25 @@ OpenAIRoute = _route_class(openai_shape)
 
 def native_router(prefix: str, tag: str) -> APIRouter:
     """A router of the native surface; `prefix` lies below /api."""
-    return APIRouter(prefix=f"/api{prefix}", tags=[tag], route_class=NativeRoute)
+    return APIRouter(prefix=f"/api{prefix}", tags=[tag], route_class=NativeRoute, responses=_errors(Problem))
 
 
 def openai_router(prefix: str = "", tag: str = "openai") -> APIRouter:
     """A router of the OpenAI-compatible surface; `prefix` lies below /v1."""
-    return APIRouter(prefix=f"/v1{prefix}", tags=[tag], route_class=OpenAIRoute)
+    return APIRouter(prefix=f"/v1{prefix}", tags=[tag], route_class=OpenAIRoute, responses=_errors(OpenAIError))
 
 
 def shape_for(path: str) -> Shape:
     """The error shape of the surface mounted there, for requests that no route took."""
     return openai_shape if path == "/v1" or path.startswith("/v1/") else native_shape
+
+
+def _errors(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """The error answers of every route, for the contract."""
+    return {
+        "4XX": {"model": model, "description": "What was sent cannot be done; the sentence says what to change."},
+        "5XX": {"model": model, "description": "A part of the platform failed or does not answer now."},
+    }
 
 
 def _body_model(route: APIRoute) -> type[BaseModel] | None:

@@ -29,7 +29,9 @@ class Page(BaseModel, Generic[DataT]):
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """What went wrong (RFC 9457). Further members may tell more, such as `valid_lines`."""
+
+    model_config = ConfigDict(extra="allow")
 
     ok: Literal[False] = False
     code: str
@@ -41,6 +43,28 @@ class Problem(BaseModel):
     detail: str
     instance: str
     request_id: str
+
+
+class OpenAIErrorBody(BaseModel):
+    """What went wrong, in OpenAI's words."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIError(BaseModel):
+    """The error of the OpenAI-compatible surface."""
+
+    error: OpenAIErrorBody
+
+
+class Deleted(BaseModel):
+    """A thing that was taken away."""
+
+    id: str
+    deleted: Literal[True] = True
 
 
 class Done(BaseModel):

@@ -27,8 +27,10 @@ class Message(Base):
     """One turn, with the direction its text is shown in."""
 
     __tablename__ = "messages"
+    __table_args__ = (sa.UniqueConstraint("conversation_id", "position"),)
     id: Mapped[str] = mapped_column(primary_key=True)
     conversation_id: Mapped[str] = mapped_column(sa.ForeignKey("conversations.id", ondelete="CASCADE"))
+    position: Mapped[int]
     role: Mapped[str]
     content: Mapped[str]
     direction: Mapped[str]
