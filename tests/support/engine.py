@@ -19,6 +19,9 @@ from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.db.models import Dataset, DatasetVersion, Job, Project
 from simorgh_shared.domain.ids import new_id
 from simorgh_shared.domain.jobs import JobType, Queue
+from simorgh_shared.queue import claiming
+from simorgh_shared.queue.claiming import Offer
+from simorgh_shared.queue.leases import Lease
 from simorgh_shared.queue.submit import NewJob, enqueue, notify_queued
 from simorgh_shared.settings import StorageSettings
 from simorgh_shared.storage import manifests
@@ -105,10 +108,13 @@ class Engine:
         """Start a dispatcher."""
         return self.start("simorgh_api.dispatcher.main")
 
-    def start_worker(self, queues: str = "train.cpu", slots: int = 1) -> "subprocess.Popen[bytes]":
+    def start_worker(
+        self, queues: str = "train.cpu", slots: int | None = 1, *arguments: str
+    ) -> "subprocess.Popen[bytes]":
         """Start a worker, and wait until it is listed."""
         before = self.num_workers()
-        process = self.start("simorgh_trainer.main", "--queues", queues, "-c", str(slots))
+        concurrency = [] if slots is None else ["-c", str(slots)]
+        process = self.start("simorgh_trainer.main", "--queues", queues, *concurrency, *arguments)
         self.wait(lambda: self.num_workers() > before, "the worker is listed")
         return process
 
@@ -138,6 +144,21 @@ class Engine:
         notify_queued(self.engine, queue)
         return job_id
 
+    def probe(self, spec: Mapping[str, Any] | None = None, **more: Any) -> str:
+        """Submit a job of no work."""
+        return self.submit(JobType.PROBE, Queue.IO, spec or {}, **more)
+
+    def take(self, worker: str = "w", lease_s: float = 60, **offer: Any) -> Lease | None:
+        """Claim as a worker of the io queue does."""
+        with self.sessions.begin() as session:
+            return claiming.claim(session, Offer(worker, ["io"], **offer), token=new_token(), lease_s=lease_s)
+
+    def taken(self, **how: Any) -> Lease:
+        """Claim, where there must be something to claim."""
+        lease = self.take(**how)
+        assert lease is not None
+        return lease
+
     def train(self, **changes: Any) -> str:
         """Submit a tiny training job."""
         return self.submit(JobType.TRAIN, Queue.TRAIN_CPU, TINY | {"dataset_version_id": self.dataset()} | changes)
@@ -145,15 +166,19 @@ class Engine:
     def dataset(self) -> str:
         """The id of a small dataset's version."""
         with self.sessions() as session:
-            known = session.scalar(sa.select(DatasetVersion.id))
+            known = session.scalar(sa.select(DatasetVersion.id).join(Dataset).where(Dataset.name == "tiny"))
         if known is not None:
             return known
         path = self.folder / "train.jsonl"
         path.write_text("".join(f'{{"question": "{q}", "answer": "{a}"}}\n' for q, a in ROWS), encoding="utf-8")
+        return self.add_dataset(path, "tiny")
+
+    def add_dataset(self, path: Path, name: str) -> str:
+        """The id of the first version of a new dataset, whose train split this file is."""
         blob = self.store.put(self.sessions, path)
         with self.sessions.begin() as session:
             dataset_id, version_id = new_id("ds"), new_id("dsv")
-            session.add(Dataset(id=dataset_id, project_id=self.project_id, name="tiny"))
+            session.add(Dataset(id=dataset_id, project_id=self.project_id, name=name))
             session.flush()
             session.add(
                 DatasetVersion(
@@ -163,7 +188,7 @@ class Engine:
                     manifest_id=manifests.create(session, "dataset", [manifests.Entry("train.jsonl", blob)]),
                     content_sha256=blob.sha256,
                     row_schema="qa",
-                    rows=len(ROWS),
+                    rows=len(path.read_bytes().splitlines()),
                     bytes=blob.bytes,
                 )
             )
@@ -199,7 +224,13 @@ class Engine:
 
     def wait_step(self, job_id: str, step: int) -> None:
         """Wait until the job has logged this step."""
-        self.wait(lambda: max(self.losses(job_id), default=0) >= step, f"step {step} is logged")
+
+        def is_logged() -> bool:
+            job = self.job(job_id)
+            assert job.status != "failed", job.error
+            return max(self.losses(job_id), default=0) >= step
+
+        self.wait(is_logged, f"step {step} is logged")
 
     def wait(self, claim: Callable[[], bool], what: str, within_s: float = 120) -> None:
         """Wait until a claim holds; on failure say what the services printed."""

@@ -4,16 +4,18 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import psutil
 import pytest
 import sqlalchemy as sa
 
-from simorgh_shared.domain.jobs import DesiredState, JobType, Queue
+from simorgh_shared.domain.jobs import DesiredState, JobType, Lane, Queue
 from simorgh_shared.queue import control
 from simorgh_shared.queue.channels import NOTIFY_CONTROL
 from simorgh_shared.queue.submit import notify
-from tests.support.engine import Engine, running_engine
+from simorgh_shared.storage import manifests
+from tests.support.engine import TINY, Engine, running_engine
 from tests.support.stack import Bucket, Database
 
 
@@ -22,6 +24,7 @@ def engine(
     database: Database, redis_url: str, bucket: Bucket, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
     with running_engine(database, redis_url, bucket, tmp_path_factory.mktemp("engine")) as made:
+        made.more_environment["SIMORGH_LIVENESS_S"] = "8"
         made.start_dispatcher()
         made.start_worker("train.cpu")
         made.start_worker("io")
@@ -189,6 +192,126 @@ class TestTraining:
         assert job.error is not None
         assert "no-such-model" in job.error["message"]
         assert "simorgh-2m" in job.error["message"]
+
+    def test_a_lost_checkpoint_is_given_up_for_the_one_before(self, engine: Engine, uninterrupted: str) -> None:
+        """Architecture 5: a wrong hash rejects, an older checkpoint is used, and the weights are the same."""
+        job_id = engine.train()
+        engine.wait(lambda: engine.job(job_id).step_done >= 5, "a checkpoint is committed")
+        ask(engine, job_id, DesiredState.PAUSE)  # saves the second one
+        engine.wait_status(job_id, "paused")
+        newest, older = checkpoints(engine, job_id)[:2]
+        damage(engine, newest.id)
+        ask(engine, job_id, DesiredState.RUN)
+        job = engine.wait_status(job_id, "succeeded", "failed")
+        assert job.status == "succeeded", job.error
+        lost = [payload for _, kind, payload in engine.events(job_id) if kind == "checkpoint_lost"]
+        assert [(told["checkpoint_id"], told["next_checkpoint_id"]) for told in lost] == [(newest.id, older.id)]
+        resumed = [payload["from_step"] for _, kind, payload in engine.events(job_id) if kind == "resumed"]
+        assert resumed[-1] == older.step
+        assert engine.losses(job_id) == engine.losses(uninterrupted)
+        assert weights_hash(engine, job_id) == weights_hash(engine, uninterrupted)
+
+    def test_a_lost_dataset_is_told_and_not_tried_again(self, engine: Engine) -> None:
+        """Architecture 5: `artifact_lost`, never a silent success. The same bytes, stored again, mend it."""
+        path = engine.folder / "lost.jsonl"
+        path.write_text('{"question": "الف", "answer": "ب"}\n' * 9, encoding="utf-8")
+        version_id = engine.add_dataset(path, "lost")
+        blob = engine.store.put(engine.sessions, path)
+        engine.store.delete(blob.key)
+        spec = {"dataset_version_id": version_id, "max_steps": 1, "eval_fraction": 0}
+        job = engine.wait_status(engine.train(**spec), "failed")
+        assert (job.attempt, job.error["code"]) == (1, "artifact_lost")
+        engine.store.put(engine.sessions, path)
+        assert engine.wait_status(engine.train(**spec), "succeeded", "failed").status == "succeeded"
+
+    def test_a_child_that_says_nothing_is_stalled_and_tried_again(self, engine: Engine) -> None:
+        """Architecture 5: frozen, not dead; the attempt ends at its liveness deadline."""
+        job_id = engine.train(max_steps=2000, save_steps=2)
+        engine.wait(lambda: engine.job(job_id).step_done > 0, "a checkpoint is committed")
+        (child,) = psutil.Process(engine.processes[1].pid).children()
+        child.suspend()
+        engine.wait(lambda: engine.job(job_id).attempt == 2, "another attempt begins", within_s=60)
+        assert not child.is_running()
+        again = [payload for _, kind, payload in engine.events(job_id) if kind == "queued" and payload.get("reason")]
+        assert [told["reason"] for told in again] == ["stalled"]
+        ask(engine, job_id, DesiredState.CANCEL)
+        engine.wait_status(job_id, "cancelled")
+
+
+@dataclass(frozen=True)
+class Saved:
+    id: str
+    step: int
+
+
+def checkpoints(engine: Engine, job_id: str) -> list[Saved]:
+    """The job's checkpoints, newest first."""
+    with engine.sessions() as session:
+        found = sa.text("SELECT id, step FROM checkpoints WHERE job_id = :id ORDER BY step DESC")
+        return [Saved(row.id, row.step) for row in session.execute(found, {"id": job_id})]
+
+
+def damage(engine: Engine, checkpoint_id: str) -> None:
+    """Change a byte of the checkpoint's largest file in storage."""
+    with engine.sessions() as session:
+        manifest_id = session.scalar(
+            sa.text("SELECT manifest_id FROM checkpoints WHERE id = :id"), {"id": checkpoint_id}
+        )
+        blob = max((entry.blob for entry in manifests.entries(session, manifest_id)), key=lambda blob: blob.bytes)
+    body = bytearray(engine.store.client.get_object(Bucket=engine.bucket.name, Key=blob.key)["Body"].read())
+    body[len(body) // 2] ^= 1
+    engine.store.client.put_object(Bucket=engine.bucket.name, Key=blob.key, Body=bytes(body))
+
+
+class TestParents:
+    def test_a_parent_runs_again_when_its_children_have_ended(self, engine: Engine) -> None:
+        """R-JOB-1, architecture 5: it holds no slot meanwhile, so one slot is enough for a whole family."""
+        job_id = engine.submit(JobType.PROBE, Queue.IO, {"children": 3, "queue": "io", "sleep_ms": 20})
+        job = engine.wait_status(job_id, "succeeded", "failed", within_s=30)
+        assert job.status == "succeeded", job.error
+        assert len(job.result["children"]) == 3
+        kinds = [kind for _, kind, _ in engine.events(job_id)]
+        assert kinds == ["queued", "running", "waiting", "queued", "running", "succeeded"]
+
+    def test_a_parent_learns_that_a_child_failed(self, engine: Engine) -> None:
+        job_id = engine.submit(JobType.PROBE, Queue.IO, {"children": 1, "queue": "io", "sleep_ms": -1})
+        assert "sleep_ms is -1" in engine.wait_status(job_id, "failed", within_s=30).error["message"]
+
+
+class TestDevices:
+    def test_children_see_their_own_devices_alone(self, engine: Engine) -> None:
+        """Architecture 5: one slot for each device, held with the claim and told to the child."""
+        engine.more_environment["SIMORGH_DEVICES"] = "GPU-a,GPU-b"
+        worker = engine.start_worker("train.gpu", slots=None)
+        spec = TINY | {"dataset_version_id": engine.dataset(), "max_steps": 100_000, "device": "cpu"}
+        jobs = [engine.submit(JobType.TRAIN, Queue.TRAIN_GPU, spec, num_gpus=1) for _ in range(2)]
+        for job_id in jobs:
+            engine.wait_step(job_id, 1)
+        children = psutil.Process(worker.pid).children()
+        assert sorted(child.environ()["CUDA_VISIBLE_DEVICES"] for child in children) == ["GPU-a", "GPU-b"]
+        for job_id in jobs:
+            ask(engine, job_id, DesiredState.CANCEL)
+            engine.wait_status(job_id, "cancelled")
+        del engine.more_environment["SIMORGH_DEVICES"]
+        worker.terminate()
+        worker.wait(30)
+        engine.processes.remove(worker)
+
+
+class TestLanes:
+    def test_long_work_leaves_the_slot_for_short_work(self, engine: Engine) -> None:
+        """Architecture 5."""
+        worker = engine.start_worker("optimize.cpu", 2, "--short-slots", "1")
+        long = [engine.submit(JobType.PROBE, Queue.OPTIMIZE_CPU, {"sleep_ms": 4000}, lane=Lane.LONG) for _ in range(2)]
+        engine.wait_status(long[0], "running")
+        short = engine.submit(JobType.PROBE, Queue.OPTIMIZE_CPU, {}, lane=Lane.SHORT)
+        engine.wait_status(short, "succeeded")
+        assert {engine.job(job_id).status for job_id in long} == {"running", "queued"}
+        for job_id in long:
+            ask(engine, job_id, DesiredState.CANCEL)
+        worker.terminate()
+        worker.wait(30)
+        engine.processes.remove(worker)
 
 
 class TestQueue:

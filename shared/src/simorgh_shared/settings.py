@@ -68,6 +68,8 @@ class LeaseSettings(SimorghSettings):
     """How often an idle worker looks for work without being rung, and the dispatcher looks at the queues."""
     reap_watch_s: float = Field(10.0, gt=0)
     """How long the reaper must have seen the same expired lease on its own clock."""
+    reserve_after_s: float = Field(60.0, ge=0)
+    """A job that needs several devices and has waited so long keeps those that fall free for itself."""
     retry_backoff_s: float = Field(10.0, ge=0)
     """Wait before the second retry; doubles with each further one. The first is at once."""
     stop_grace_s: float = Field(10.0, gt=0)

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from simorgh_shared.queue.leases import Event, MetricPoint
+from simorgh_shared.queue.applying import MetricPoint
+from simorgh_shared.queue.leases import Event
 
 _ENDINGS = ("result", "left", "failed")
 _NOT_STORED = ("alive", "checkpoint", "progress", *_ENDINGS)

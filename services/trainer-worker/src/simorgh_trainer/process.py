@@ -8,38 +8,44 @@ import contextlib
 import ctypes
 import json
 import os
-import queue
 import shutil
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import psutil
 from sqlalchemy.orm import Session, sessionmaker
 
 from simorgh_shared.queue.endings import Exit
-from simorgh_shared.storage.blobs import BlobStore
+from simorgh_shared.spawning import Spawner, torch_child_environment
+from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore
 from simorgh_shared.storage.manifests import Entry, materialise
 
 _PR_SET_DUMPABLE = 4
-_ALLOWED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONUNBUFFERED")
-_ALLOWED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "GOMP_", "MKL_", "PYTHONDONTWRITE", "COVERAGE_")
 _LOG_TAIL_BYTES = 4_000
 
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """What a child needs: the module to run, its `run.json`, and the files by folder below `inputs/`."""
+    """What a child needs: the module to run, its `run.json`, the files by folder below `inputs/`, its devices."""
 
     module: str
     run: Mapping[str, Any]
     inputs: Mapping[str, Sequence[Entry]]
+    devices: Sequence[str] = ()
+    """GPUs that the child sees; it sees no others."""
+
+
+class InputLostError(ArtifactLostError):
+    """A file that the child needs is gone from storage or damaged; `folder` says of which input."""
+
+    def __init__(self, folder: str, lost: ArtifactLostError) -> None:
+        super().__init__(lost.path, lost.sha256)
+        self.folder = folder
 
 
 class ChildRun(Protocol):
@@ -74,7 +80,10 @@ class Launcher(Protocol):
     """Starts children."""
 
     def start(self, job_id: str, attempt: int, plan: LaunchPlan) -> ChildRun:
-        """Materialise the inputs and start the child."""
+        """Materialise the inputs and start the child.
+
+        Raises: InputLostError; UnavailableError when storage is silent. Nothing stays then.
+        """
 
 
 class LocalLauncher:
@@ -84,7 +93,7 @@ class LocalLauncher:
         self._work_dir = work_dir
         self._store = store
         self._sessions = sessions
-        self._spawner = _Spawner()
+        self._spawner = Spawner()
 
     def start(self, job_id: str, attempt: int, plan: LaunchPlan) -> ChildRun:
         """Materialise the inputs and start the child. Nothing stays where that fails."""
@@ -92,16 +101,26 @@ class LocalLauncher:
         folder.mkdir(parents=True)
         try:
             for name, files in plan.inputs.items():
-                materialise(self._store, files, folder / "inputs" / name)
+                self._materialise(folder, name, files)
             _write_json(folder / "run.json", plan.run)
             _write_json(folder / "control.json", {"desired_state": "run", "drain": False, "checkpoint_request": 0})
             (folder / "events.jsonl").touch()
-            with (folder / "child.log").open("wb") as log:
-                process = self._spawner.spawn([sys.executable, "-m", plan.module, str(folder)], folder, log)
+            process = self._spawner.spawn(
+                [sys.executable, "-m", plan.module, str(folder)],
+                environment=torch_child_environment(os.environ) | {"CUDA_VISIBLE_DEVICES": ",".join(plan.devices)},
+                log_path=folder / "child.log",
+                folder=folder,
+            )
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return LocalRun(folder, process, self._store, self._sessions)
+
+    def _materialise(self, folder: Path, name: str, files: Sequence[Entry]) -> None:
+        try:
+            materialise(self._store, files, folder / "inputs" / name)
+        except ArtifactLostError as error:
+            raise InputLostError(name, error) from error
 
 
 class LocalRun:
@@ -169,59 +188,6 @@ class LocalRun:
         """Delete its files."""
         self._events.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-class _Spawner:
-    """One thread that lives as long as the worker starts all children.
-
-    The kernel sends a child its parent-death signal when the thread that made it ends, not when the process does.
-    """
-
-    def __init__(self) -> None:
-        self._requests: queue.Queue[tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]]
-        self._requests = queue.Queue()
-        threading.Thread(target=self._serve, name="spawner", daemon=True).start()
-
-    def spawn(self, command: list[str], folder: Path, log: IO[bytes]) -> "subprocess.Popen[bytes]":
-        """Start a process in its own session, with an environment that holds no secrets."""
-
-        def start() -> "subprocess.Popen[bytes]":
-            return subprocess.Popen(
-                command,
-                cwd=folder,
-                env=child_environment(os.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-        answer: Future[subprocess.Popen[bytes]] = Future()
-        self._requests.put((start, answer))
-        return answer.result()
-
-    def _serve(self) -> None:
-        while True:
-            start, answer = self._requests.get()
-            try:
-                answer.set_result(start())
-            except BaseException as error:
-                answer.set_exception(error)
-
-
-def child_environment(own: Mapping[str, str]) -> dict[str, str]:
-    """What a child sees of the worker's environment: an allow-list, without credentials.
-
-    OpenMP's waiting threads must sleep: spinning ones made bf16 training on two cores 20 to 80 times slower.
-    """
-    allowed = {k: v for k, v in own.items() if k in _ALLOWED or k.startswith(_ALLOWED_PREFIXES)}
-    return allowed | {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "GOMP_SPINCOUNT": "0",
-        "HF_HUB_OFFLINE": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "SIMORGH_PARENT_PID": str(os.getpid()),
-    }
 
 
 def forbid_inspection() -> None:

@@ -15,17 +15,17 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from simorgh_shared.domain.errors import AppError, UnavailableError
-from simorgh_shared.domain.jobs import DesiredState, JobType, Outcome
-from simorgh_shared.queue import endings, leases
+from simorgh_shared.domain.jobs import DesiredState, Outcome
+from simorgh_shared.queue import applying, checkpoints, endings, leases, parents
 from simorgh_shared.queue.endings import Exit
 from simorgh_shared.queue.leases import AppliedEvent, Lease, LeaseLostError
 from simorgh_shared.queue.publishing import Publisher
 from simorgh_shared.settings import LeaseSettings
-from simorgh_shared.storage.blobs import ArtifactLostError
+from simorgh_shared.storage.blobs import ArtifactLostError, mark_lost
 from simorgh_trainer.child_events import Batch, sort_lines
 from simorgh_trainer.heartbeat import Heartbeat
-from simorgh_trainer.jobs import probe, train
-from simorgh_trainer.process import ChildRun, Launcher
+from simorgh_trainer.jobs.kinds import IN_PROCESS, WITH_CHILD, ChildKind, InProcessKind
+from simorgh_trainer.process import ChildRun, InputLostError, Launcher
 from simorgh_trainer.uploads import CheckpointUploads
 
 log = structlog.get_logger()
@@ -51,14 +51,15 @@ class Runner:
         with Heartbeat(self.sessions, lease, self.times) as heart:
             self.heartbeats[lease.job_id] = heart
             try:
-                if lease.type == JobType.PROBE:
-                    self._run_probe(lease)
+                if lease.type in IN_PROCESS:
+                    self._run_in_process(lease, IN_PROCESS[lease.type])
                 else:
-                    Attempt(self, lease, heart).run()
+                    Attempt(self, lease, heart, WITH_CHILD[lease.type]).run()
             except LeaseLostError:
                 log.warning("lease_lost", job_id=lease.job_id, attempt=lease.attempt)
                 leases.note_stale_write(self.sessions, lease, "run")
             except ArtifactLostError as error:
+                self.note_lost(error)
                 self._fail(lease, "artifact_lost", {"path": error.path})
             except UnavailableError as error:
                 self._crash(lease, Outcome.CRASHED, "job_failed", {"reason": str(error)}, None)
@@ -95,13 +96,25 @@ class Runner:
         self.publisher.publish([event])
         log.info("attempt_ended", job_id=event.job_id, attempt=event.attempt, status=event.type)
 
-    def _run_probe(self, lease: Lease) -> None:
+    def note_lost(self, lost: ArtifactLostError) -> None:
+        """Remember that an object is gone or damaged, so that the same bytes are stored anew."""
+        sha256 = lost.sha256
+        if sha256 is not None:
+            self.persist(lambda session: mark_lost(session, sha256))
+        log.error("artifact_lost", path=lost.path, sha256=sha256)
+
+    def _run_in_process(self, lease: Lease, kind: InProcessKind) -> None:
+        with self.sessions() as session:
+            children = parents.children(session, lease.job_id)
         try:
-            result = probe.run(lease.spec)
+            outcome = kind.run(lease.spec, children)
         except ValueError as error:
             self._fail(lease, "job_failed", {"reason": str(error)})
             return
-        self.finish(lambda session: endings.succeed(session, lease, result))
+        if isinstance(outcome, dict):
+            self.finish(lambda session: endings.succeed(session, lease, outcome))
+        else:
+            self.finish(lambda session: parents.wait_for(session, lease, outcome))
 
     def _fail(self, lease: Lease, code: str, params: dict[str, Any]) -> None:
         self.finish(lambda session: endings.fail(session, lease, code, params))
@@ -114,8 +127,9 @@ class Runner:
 class Attempt:
     """One attempt of a job that has a child."""
 
-    def __init__(self, runner: Runner, lease: Lease, heart: Heartbeat) -> None:
+    def __init__(self, runner: Runner, lease: Lease, heart: Heartbeat, kind: ChildKind) -> None:
         self._runner = runner
+        self._kind = kind
         self._lease = lease
         self._heart = heart
         self._times = runner.times
@@ -129,9 +143,7 @@ class Attempt:
 
     def run(self) -> None:
         """Start the child, follow it, end the attempt."""
-        with self._runner.sessions() as session:
-            plan = train.plan(session, self._lease)
-        child = self._runner.launcher.start(self._lease.job_id, self._lease.attempt, plan)
+        child = self._start()
         log.info("child_started", job_id=self._lease.job_id, attempt=self._lease.attempt)
         uploads = CheckpointUploads(child, self._commit_checkpoint)
         try:
@@ -145,6 +157,26 @@ class Attempt:
             child.kill()
             uploads.abandon()
             child.close()
+
+    def _start(self) -> ChildRun:
+        """Start the child; a checkpoint that storage has lost is given up for the one before."""
+        while True:
+            with self._runner.sessions() as session:
+                plan = self._kind.plan(session, self._lease)
+            try:
+                return self._runner.launcher.start(self._lease.job_id, self._lease.attempt, plan)
+            except InputLostError as error:
+                checkpoint_id = self._lease.checkpoint_id
+                if error.folder != "checkpoint" or checkpoint_id is None:
+                    raise
+                self._give_up_checkpoint(checkpoint_id, error)
+
+    def _give_up_checkpoint(self, checkpoint_id: str, lost: ArtifactLostError) -> None:
+        self._runner.note_lost(lost)
+        self._lease, event = self._runner.persist(
+            lambda session: checkpoints.lose(session, self._lease, checkpoint_id, lost.path), self._heart
+        )
+        self._runner.publisher.publish([event])
 
     def _follow(self, child: ChildRun, uploads: CheckpointUploads) -> Exit:
         """Apply what the child says and pass on what the user wants, until it has ended."""
@@ -173,7 +205,7 @@ class Attempt:
             self._ending = batch.ending
         from_line, to_line = self._line, self._line + batch.num_lines
         events = self._runner.persist(
-            lambda session: leases.apply_lines(
+            lambda session: applying.apply_lines(
                 session,
                 self._lease,
                 from_line=from_line,
@@ -218,13 +250,13 @@ class Attempt:
     def _commit_checkpoint(self, child: ChildRun, checkpoint: dict[str, Any]) -> None:
         entries = child.store(checkpoint["path"])
         events = self._runner.persist(
-            lambda session: endings.commit_checkpoint(
+            lambda session: checkpoints.commit(
                 session,
                 self._lease,
                 int(checkpoint["step"]),
                 str(checkpoint["reason"]),
                 entries,
-                train.checkpoints_kept(self._lease),
+                self._kind.checkpoints_kept(self._lease),
             ),
             self._heart,
         )
@@ -255,7 +287,7 @@ class Attempt:
 
     def _succeed(self, child: ChildRun, ending: dict[str, Any]) -> None:
         entries = _until_stored(child, str(ending["path"]), self._times.orphan_grace_s, self._heart)
-        model = train.new_model(self._lease, ending, entries)
+        model = self._kind.new_model(self._lease, ending, entries)
         result = {"metrics": ending.get("metrics", {}), "step": ending.get("step")}
         self._runner.finish(lambda session: endings.succeed(session, self._lease, result, model))
 

@@ -1,6 +1,7 @@
 """A worker: claims jobs for its free slots whenever it is rung, at start-up and every few seconds."""
 
 import fcntl
+import json
 import secrets
 import shutil
 import threading
@@ -15,11 +16,12 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from simorgh_shared.domain.jobs import Lane
-from simorgh_shared.queue import leases
+from simorgh_shared.queue import claiming
 from simorgh_shared.queue.channels import REDIS_CONTROL
+from simorgh_shared.queue.claiming import Offer
 from simorgh_shared.queue.leases import Lease
 from simorgh_shared.settings import LeaseSettings
+from simorgh_trainer.capacity import Devices, Slot, Slots
 from simorgh_trainer.runner import Runner
 
 log = structlog.get_logger()
@@ -33,7 +35,8 @@ class Worker:
         self,
         name: str,
         queues: Sequence[str],
-        slots: int,
+        slots: Slots,
+        devices: Devices,
         sessions: sessionmaker[Session],
         runner: Runner,
         times: LeaseSettings,
@@ -41,7 +44,7 @@ class Worker:
         self.name = name
         self._queues = list(queues)
         self._slots = slots
-        self._free = threading.Semaphore(slots)
+        self._devices = devices
         self._sessions = sessions
         self._runner = runner
         self._times = times
@@ -61,8 +64,7 @@ class Worker:
 
     def join(self) -> None:
         """Wait until no slot is taken."""
-        for _ in range(self._slots):
-            self._free.acquire()
+        self._slots.wait_until_all_free()
 
     def stop(self) -> None:
         """Leave the list of workers."""
@@ -75,34 +77,45 @@ class Worker:
 
     def work(self) -> None:
         """Claim and run jobs until none is eligible. Returns at once where all slots are taken."""
-        while not self._runner.draining.is_set() and self._free.acquire(blocking=False):
+        while not self._runner.draining.is_set() and (slot := self._slots.take()) is not None:
             try:
-                lease = self._claim()
+                lease = self._claim(slot)
                 if lease is None:
                     return
                 log.info("job_claimed", job_id=lease.job_id, attempt=lease.attempt, type=lease.type)
-                self._runner.run(lease)
+                try:
+                    self._runner.run(lease)
+                finally:
+                    self._devices.give_back(lease.devices)
             finally:
-                self._free.release()
+                self._slots.give_back(slot)
 
-    def _claim(self) -> Lease | None:
+    def _claim(self, slot: Slot) -> Lease | None:
+        with self._devices.offered() as free:
+            offer = Offer(
+                worker=self.name,
+                queues=self._queues,
+                lanes=slot,
+                free_devices=tuple(free),
+                num_devices=len(self._devices.all),
+                memory_bytes=self._memory_bytes,
+                reserve_after_s=self._times.reserve_after_s,
+            )
+            lease = self._claim_what_fits(offer)
+            for device in lease.devices if lease is not None else ():
+                free.remove(device)
+        return lease
+
+    def _claim_what_fits(self, offer: Offer) -> Lease | None:
         token = secrets.token_hex(16)
         try:
             with self._sessions.begin() as session:
-                return leases.claim(
-                    session,
-                    worker=self.name,
-                    token=token,
-                    queues=self._queues,
-                    lanes=(Lane.LONG, Lane.SHORT),
-                    lease_s=self._times.lease_s,
-                    memory_bytes=self._memory_bytes,
-                )
+                return claiming.claim(session, offer, token=token, lease_s=self._times.lease_s)
         except DBAPIError as error:
             log.warning("claim_failed", reason=type(error).__name__)
         try:  # the COMMIT may have been done and only its answer lost
             with self._sessions() as session:
-                return leases.claimed_by(session, self.name, token)
+                return claiming.claimed_by(session, self.name, token)
         except DBAPIError:
             return None  # the reaper will put it back
 
@@ -112,8 +125,7 @@ class Worker:
                 self._tell_alive()
             except DBAPIError as error:
                 log.warning("worker_heartbeat_failed", reason=type(error).__name__)
-            if self._free.acquire(blocking=False):
-                self._free.release()
+            if self._slots.num_free:
                 # A thread of its own, because a job may take days and the row above must stay fresh.
                 threading.Thread(target=self.work, name="polled-work", daemon=True).start()
             self._stopped.wait(min(self._times.poll_s, self._times.heartbeat_s))
@@ -122,14 +134,16 @@ class Worker:
         with self._sessions.begin() as session:
             session.execute(
                 sa.text(
-                    "INSERT INTO workers (id, queues, lanes, slots, draining) VALUES"
-                    " (:id, :queues, '{short,long}', :slots, :draining) ON CONFLICT (id) DO UPDATE"
+                    "INSERT INTO workers (id, queues, lanes, devices, slots, draining) VALUES"
+                    " (:id, :queues, '{short,long}', CAST(:devices AS jsonb), :slots, :draining)"
+                    " ON CONFLICT (id) DO UPDATE"
                     " SET heartbeat_at = clock_timestamp(), draining = excluded.draining"
                 ),
                 {
                     "id": self.name,
                     "queues": self._queues,
-                    "slots": self._slots,
+                    "devices": json.dumps([device.as_json() for device in self._devices.all]),
+                    "slots": self._slots.num_slots,
                     "draining": self._runner.draining.is_set(),
                 },
             )

@@ -74,6 +74,8 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     LEFT = "left"
     """As asked: paused, stopped or cancelled."""
+    DELEGATED = "delegated"
+    """Its children do the work; it runs again when they have ended."""
     DRAINED = "drained"
     """The worker is shutting down; the job went back to its queue."""
     CRASHED = "crashed"

@@ -1,13 +1,16 @@
 """What users ask of a job: pause, resume, stop, cancel, save now. The columns are the truth; a push makes it quick."""
 
+import contextlib
+import json
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_shared.db.models import Checkpoint, Job
+from simorgh_shared.db.models import Job
 from simorgh_shared.domain.errors import ConflictError, NotFoundError
-from simorgh_shared.domain.jobs import DesiredState, JobStatus
+from simorgh_shared.domain.jobs import RESTING, DesiredState, JobStatus
+from simorgh_shared.queue import checkpoints
 
 _AT_ONCE: dict[DesiredState, tuple[frozenset[JobStatus], JobStatus]] = {
     # Jobs that hold no worker change at once.
@@ -39,6 +42,8 @@ def request(session: Session, project_id: str, job_id: str, desired: DesiredStat
     job = _locked(session, project_id, job_id)
     status = JobStatus(job.status)
     movable, target = _AT_ONCE[desired]
+    if desired is DesiredState.RUN and status in RESTING and _has_unfinished_children(session, job_id):
+        target = JobStatus.WAITING
     if status in movable:
         move(session, job, target, desired)
     elif status in (JobStatus.RUNNING, JobStatus.WAITING):
@@ -51,7 +56,8 @@ def request(session: Session, project_id: str, job_id: str, desired: DesiredStat
     for child_id in session.scalars(
         sa.select(Job.id).where(Job.parent_id == job_id, Job.finished_at.is_(None)).order_by(Job.id)
     ):
-        request(session, project_id, child_id, desired)
+        with contextlib.suppress(ConflictError):  # a child that was stopped by itself stays stopped
+            request(session, project_id, child_id, desired)
     return JobStatus(job.status)
 
 
@@ -83,7 +89,9 @@ def set_priority(session: Session, project_id: str, job_id: str, priority: int) 
     session.flush()
 
 
-def move(session: Session, job: Job, target: JobStatus, desired: DesiredState) -> None:
+def move(
+    session: Session, job: Job, target: JobStatus, desired: DesiredState, payload: dict[str, Any] | None = None
+) -> None:
     """Change the status of a locked job that holds no worker, with its event."""
     values: dict[str, Any] = {"status": target, "desired_state": desired, "last_seq": Job.last_seq + 1}
     if target is JobStatus.QUEUED:
@@ -96,26 +104,13 @@ def move(session: Session, job: Job, target: JobStatus, desired: DesiredState) -
     session.execute(
         sa.text(
             "INSERT INTO job_events (job_id, seq, attempt, type, payload)"
-            " SELECT id, last_seq, attempt, CAST(:type AS text), '{}' FROM jobs WHERE id = :job_id"
+            " SELECT id, last_seq, attempt, CAST(:type AS text), CAST(:payload AS jsonb) FROM jobs WHERE id = :job_id"
         ),
-        {"job_id": job.id, "type": target},
+        {"job_id": job.id, "type": target, "payload": json.dumps(payload or {})},
     )
     if target is JobStatus.CANCELLED:
-        drop_checkpoints(session, job.id)
+        checkpoints.drop(session, job.id)
     session.refresh(job)
-
-
-def drop_checkpoints(session: Session, job_id: str) -> None:
-    """Delete a job's checkpoints that no other job starts from and no model came from."""
-    session.execute(
-        sa.delete(Checkpoint).where(
-            Checkpoint.job_id == job_id,
-            sa.text(
-                "NOT EXISTS (SELECT 1 FROM jobs j WHERE checkpoints.id IN (j.checkpoint_id, j.init_checkpoint_id))"
-                " AND NOT EXISTS (SELECT 1 FROM model_versions v WHERE v.checkpoint_id = checkpoints.id)"
-            ),
-        )
-    )
 
 
 def _locked(session: Session, project_id: str, job_id: str) -> Job:
@@ -130,6 +125,11 @@ def _locked(session: Session, project_id: str, job_id: str) -> Job:
     return job
 
 
+def _has_unfinished_children(session: Session, job_id: str) -> bool:
+    unfinished = sa.select(Job.id).where(Job.parent_id == job_id, Job.finished_at.is_(None))
+    return session.scalar(unfinished.limit(1)) is not None
+
+
 def _conflict(job: Job, desired: DesiredState) -> ConflictError:
     hints = {
         JobStatus.SUCCEEDED: "It has ended; start a new job, from one of its checkpoints if you like.",
@@ -137,6 +137,7 @@ def _conflict(job: Job, desired: DesiredState) -> ConflictError:
         JobStatus.CANCELLED: "It has ended; start a new one.",
         JobStatus.STOPPED: "Resume it first.",
         JobStatus.RUNNING: "It is being cancelled.",
+        JobStatus.WAITING: "It is being cancelled.",
     }
     status = JobStatus(job.status)
     return ConflictError(

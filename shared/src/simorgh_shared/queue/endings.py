@@ -6,13 +6,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_shared.db.models import Checkpoint, Model, ModelVersion
+from simorgh_shared.db.models import Model, ModelVersion
 from simorgh_shared.domain.ids import new_id
 from simorgh_shared.domain.jobs import MAX_FAILURES_IN_ROW, DesiredState, JobStatus, Outcome
 from simorgh_shared.domain.messages import sentence
-from simorgh_shared.queue import leases
-from simorgh_shared.queue.control import drop_checkpoints
-from simorgh_shared.queue.leases import AppliedEvent, Event, Lease
+from simorgh_shared.queue import checkpoints, leases
+from simorgh_shared.queue.leases import AppliedEvent, Lease
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.manifests import Entry
 
@@ -42,49 +41,6 @@ class NewModel:
     num_parameters: int | None
 
 
-def commit_checkpoint(
-    session: Session, lease: Lease, step: int, reason: str, entries: list[Entry], kept: int
-) -> list[AppliedEvent]:
-    """Make a stored checkpoint the one to resume from; retire all but the newest `kept` that nothing uses.
-
-    Raises: LeaseLostError.
-    """
-    leases.lock(session, lease)
-    manifest_id = manifests.create(session, "checkpoint", entries)
-    checkpoint_id = new_id("ckpt")
-    old = session.scalar(sa.select(Checkpoint).where(Checkpoint.job_id == lease.job_id, Checkpoint.step == step))
-    if old is None:
-        session.add(
-            Checkpoint(
-                id=checkpoint_id,
-                job_id=lease.job_id,
-                attempt=lease.attempt,
-                step=step,
-                reason=reason,
-                manifest_id=manifest_id,
-            )
-        )
-    else:  # another attempt saved this step before: the same step of the same job, told anew
-        checkpoint_id = old.id
-        old.manifest_id, old.attempt, old.reason = manifest_id, lease.attempt, reason
-    session.flush()
-    session.execute(
-        sa.text(
-            "UPDATE jobs SET checkpoint_id = :checkpoint_id, step_done = greatest(step_done, :step),"
-            " failures_in_row = 0 WHERE id = :job_id AND lease_token = :token"
-        ),
-        {"checkpoint_id": checkpoint_id, "step": step, "job_id": lease.job_id, "token": lease.token},
-    )
-    _retire(session, lease.job_id, kept)
-    payload = {
-        "checkpoint_id": checkpoint_id,
-        "step": step,
-        "reason": reason,
-        "bytes": sum(entry.blob.bytes for entry in entries),
-    }
-    return [leases.append(session, lease.job_id, lease.attempt, Event("checkpoint", payload))]
-
-
 def leave(session: Session, lease: Lease, outcome: Outcome = Outcome.LEFT) -> AppliedEvent:
     """The child left as asked, or the worker drains: the job rests where its user wants it."""
     desired = leases.lock(session, lease)
@@ -98,7 +54,7 @@ def cancel(session: Session, lease: Lease) -> AppliedEvent:
     """End as cancelled, with nothing of the job left to be used."""
     leases.lock(session, lease)
     session.execute(sa.text("UPDATE jobs SET checkpoint_id = NULL WHERE id = :id"), {"id": lease.job_id})
-    drop_checkpoints(session, lease.job_id)
+    checkpoints.drop(session, lease.job_id)
     return leases.release(session, lease, JobStatus.CANCELLED, Outcome.LEFT)
 
 
@@ -179,31 +135,6 @@ def crash(
 
 def _error(code: str, params: dict[str, Any]) -> dict[str, Any]:
     return {"code": code, "params": params, "message": sentence(code, params)}
-
-
-def _retire(session: Session, job_id: str, kept: int) -> None:
-    """Delete the oldest checkpoints beyond `kept`, never one in use. Their blobs are collected later."""
-    session.execute(
-        sa.text(
-            """
-            DELETE FROM checkpoints c WHERE c.job_id = :job_id
-              AND c.id NOT IN (SELECT id FROM checkpoints WHERE job_id = :job_id ORDER BY step DESC LIMIT :kept)
-              AND NOT EXISTS (SELECT 1 FROM jobs j WHERE c.id IN (j.checkpoint_id, j.init_checkpoint_id))
-              AND NOT EXISTS (SELECT 1 FROM model_versions v WHERE v.checkpoint_id = c.id)
-              AND NOT EXISTS (
-                  SELECT 1 FROM attempts a WHERE a.checkpoint_in = c.id AND a.ended_at IS NULL)
-            """
-        ),
-        {"job_id": job_id, "kept": kept},
-    )
-    session.execute(
-        sa.text(
-            """
-            DELETE FROM manifests m WHERE m.kind = 'checkpoint' AND m.created_at < now() - interval '1 hour'
-              AND NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.manifest_id = m.id)
-            """
-        )
-    )
 
 
 def _register(session: Session, lease: Lease, new: NewModel) -> dict[str, Any]:

@@ -21,12 +21,19 @@ class Publisher:
 
     def publish(self, events: Sequence[AppliedEvent]) -> None:
         """Send events in order; a dead Redis costs their quickness and nothing else."""
-        if not events:
+        self._send([as_message(event) for event in events])
+
+    def tell(self, job_ids: Sequence[str]) -> None:
+        """Say that these jobs have events to read."""
+        self._send([json.dumps({"job_id": job_id}) for job_id in job_ids])
+
+    def _send(self, messages: Sequence[str]) -> None:
+        if not messages:
             return
         try:
             with self._redis.pipeline(transaction=False) as pipe:
-                for event in events:
-                    pipe.publish(REDIS_EVENTS, as_message(event))
+                for message in messages:
+                    pipe.publish(REDIS_EVENTS, message)
                 pipe.execute()
         except RedisError as error:
             log.debug("publish_failed", reason=type(error).__name__)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from simorgh_shared.domain.jobs import Outcome
-from simorgh_shared.queue import endings, leases
+from simorgh_shared.queue import claiming, endings
 from simorgh_shared.queue.leases import AppliedEvent
 
 
@@ -65,7 +65,7 @@ class Reaper:
                 ),
                 {"id": job_id, "token": token, "expires": expires},
             ).one_or_none()
-            lease = None if row is None else leases.claimed_by(session, worker, token)
+            lease = None if row is None else claiming.claimed_by(session, worker, token)
             if lease is None:
                 return []
             return [endings.crash(session, lease, Outcome.LOST, "lost_worker", {"worker": worker}, self.backoff_s)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +13,8 @@ from simorgh_shared.domain.errors import ConflictError
 from simorgh_shared.domain.ids import new_id
 from simorgh_shared.domain.jobs import JobType, Lane, Queue
 from simorgh_shared.queue.channels import NOTIFY_JOBS
+
+_RETRIED_WITHIN = timedelta(minutes=10)  # SDKs give up retrying long before
 
 
 @dataclass(frozen=True)
@@ -33,34 +36,25 @@ class NewJob:
     parent_id: str | None = None
     cost: float = 1.0
     """How much of the project's fair share it uses."""
+    experiment_id: str | None = None
     idempotency_key: str | None = None
-    idempotency_hash: str | None = None
-    """Hash of the body that came with the key: another body under the same key is a conflict."""
+    body_hash: str | None = None
+    """Hash of what was asked for: another body under a key that was used before is a conflict."""
+    is_retry: bool = False
+    """The client says that it sends this again: the same body from the same user, lately, is the same job."""
 
 
 def enqueue(session: Session, new: NewJob) -> str:
-    """Insert a job and return its id; with a known idempotency key, the id of the first job.
+    """Insert a job and return its id; for a request that was made before (R-TRAIN-14), the id of the first job.
 
     After the commit the caller sends `notify`, as a statement of its own: inside the transaction it would
     serialise commits.
 
     Raises: ConflictError when the key came with another body before.
     """
-    if new.idempotency_key is not None:
-        # Two requests at once with one key: the second waits here and then finds the first one's job.
-        session.execute(
-            sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"),
-            {"key": f"{new.project_id}/{new.idempotency_key}"},
-        )
-        known = session.execute(
-            sa.select(Job.id, Job.idempotency_hash).where(
-                Job.project_id == new.project_id, Job.idempotency_key == new.idempotency_key
-            )
-        ).one_or_none()
-        if known is not None:
-            if known.idempotency_hash != new.idempotency_hash:
-                raise ConflictError("idempotency_mismatch")
-            return str(known.id)
+    known = _made_before(session, new)
+    if known is not None:
+        return known
     job_id = new_id("job")
     session.add(
         Job(
@@ -79,8 +73,9 @@ def enqueue(session: Session, new: NewJob) -> str:
             min_memory_bytes=new.min_memory_bytes,
             init_checkpoint_id=new.init_checkpoint_id,
             parent_id=new.parent_id,
+            experiment_id=new.experiment_id,
             idempotency_key=new.idempotency_key,
-            idempotency_hash=new.idempotency_hash,
+            idempotency_hash=new.body_hash,
             last_seq=1,
         )
     )
@@ -101,17 +96,52 @@ def notify_queued(engine: sa.Engine, queue: str) -> None:
     notify(engine, NOTIFY_JOBS, queue)
 
 
-def has_live_worker(session: Session, queue: str, within_s: float = 30.0) -> bool:
+def has_live_worker(session: Session, queue: str, with_device: bool = False, within_s: float = 30.0) -> bool:
     """Whether a worker of this queue has been heard lately: `device: auto` goes to the GPU only then."""
     return bool(
         session.scalar(
             sa.text(
                 "SELECT EXISTS (SELECT 1 FROM workers WHERE :queue = ANY (queues) AND NOT draining"
+                " AND (NOT :with_device OR devices <> '[]')"
                 " AND heartbeat_at > clock_timestamp() - make_interval(secs => :within_s))"
             ),
-            {"queue": queue, "within_s": within_s},
+            {"queue": queue, "with_device": with_device, "within_s": within_s},
         )
     )
+
+
+def _made_before(session: Session, new: NewJob) -> str | None:
+    """The job that this request made when it came first.
+
+    Two requests at once: the second waits for the first one's transaction, and then finds its job.
+    """
+    if new.idempotency_key is not None:
+        _wait_for_same(session, f"{new.project_id}/{new.idempotency_key}")
+        row = session.execute(
+            sa.select(Job.id, Job.idempotency_hash).where(
+                Job.project_id == new.project_id, Job.idempotency_key == new.idempotency_key
+            )
+        ).one_or_none()
+        if row is not None and row.idempotency_hash != new.body_hash:
+            raise ConflictError("idempotency_mismatch")
+        return None if row is None else str(row.id)
+    if new.body_hash is None:
+        return None
+    _wait_for_same(session, f"{new.project_id}/{new.created_by}/{new.body_hash}")
+    if not new.is_retry:
+        return None
+    found: str | None = session.scalar(
+        sa.select(Job.id)
+        .where(Job.project_id == new.project_id, Job.created_by == new.created_by)
+        .where(Job.idempotency_hash == new.body_hash, Job.created_at > sa.func.now() - _RETRIED_WITHIN)
+        .order_by(Job.created_at.desc())
+        .limit(1)
+    )
+    return found
+
+
+def _wait_for_same(session: Session, key: str) -> None:
+    session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": key})
 
 
 def _next_fair_key(session: Session, project_id: str, queue: str, cost: float) -> float:

@@ -16,7 +16,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.orm import Session, sessionmaker
 
-from simorgh_shared.db.models import Blob
+from simorgh_shared.db.models import Blob, BlobDeletion
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.domain.ids import new_id
 
@@ -29,11 +29,15 @@ _TRANSFER = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=16 
 
 
 class ArtifactLostError(Exception):
-    """An object is gone from storage, or its bytes are not those that were stored."""
+    """An object is gone from storage, or its bytes are not those that were stored.
 
-    def __init__(self, path: str) -> None:
+    Whoever has a database at hand tells it with `mark_lost`, so that the same bytes are stored anew next time.
+    """
+
+    def __init__(self, path: str, sha256: str | None = None) -> None:
         super().__init__(path)
         self.path = path
+        self.sha256 = sha256
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,10 @@ class BlobStore:
                     digest.update(chunk)
                     file.write(chunk)
             if digest.hexdigest() != blob.sha256:
-                raise ArtifactLostError(target.name)
+                raise ArtifactLostError(target.name, blob.sha256)
             partial.rename(target)
+        except ArtifactLostError as error:
+            raise ArtifactLostError(target.name, blob.sha256) from error
         finally:
             partial.unlink(missing_ok=True)
 
@@ -108,7 +114,7 @@ class BlobStore:
         if blob.bytes == 0:
             return
         end = "" if length is None else str(start + length - 1)
-        with _storage_errors(blob.key):
+        with _storage_errors(blob):
             body = self._client.get_object(Bucket=self._bucket, Key=blob.key, Range=f"bytes={start}-{end}")["Body"]
             yield from body.iter_chunks(_CHUNK_BYTES)
 
@@ -130,14 +136,19 @@ def file_sha256(path: Path) -> str:
 
 
 def touch(session: Session, sha256: str) -> StoredBlob | None:
-    """Note that a blob is about to be used again; None when there is none."""
+    """Note that a blob is about to be used again; None when there is none, or its object was lost."""
     row = session.execute(
         sa.update(Blob)
-        .where(Blob.sha256 == sha256)
+        .where(Blob.sha256 == sha256, Blob.lost_at.is_(None))
         .values(last_used_at=sa.func.clock_timestamp())
         .returning(Blob.sha256, Blob.bytes, Blob.key)
     ).one_or_none()
     return None if row is None else StoredBlob(row.sha256, row.bytes, row.key)
+
+
+def mark_lost(session: Session, sha256: str) -> None:
+    """Note that a blob's object is gone or damaged: whoever stores the same bytes next uploads them anew."""
+    session.execute(sa.update(Blob).where(Blob.sha256 == sha256).values(lost_at=sa.func.clock_timestamp()))
 
 
 def collect(session: Session, unused_s: float, limit: int = 500) -> Sequence[str]:
@@ -169,26 +180,35 @@ def collect(session: Session, unused_s: float, limit: int = 500) -> Sequence[str
 
 
 def _insert(session: Session, blob: StoredBlob) -> StoredBlob:
+    """The blob as it is kept: the row that was there, unless its object was lost; then its key is replaced."""
+    values = {"sha256": blob.sha256, "key": blob.key, "bytes": blob.bytes}
+    lost_key = session.scalar(
+        sa.select(Blob.key).where(Blob.sha256 == blob.sha256, Blob.lost_at.is_not(None)).with_for_update()
+    )
     row = session.execute(
         sa.text(
             """
-            INSERT INTO blobs (sha256, key, bytes, last_used_at)
+            INSERT INTO blobs AS b (sha256, key, bytes, last_used_at)
             VALUES (:sha256, :key, :bytes, clock_timestamp())
-            ON CONFLICT (sha256) DO UPDATE SET last_used_at = clock_timestamp() RETURNING sha256, bytes, key
+            ON CONFLICT (sha256) DO UPDATE SET last_used_at = clock_timestamp(), lost_at = NULL,
+                key = CASE WHEN b.lost_at IS NULL THEN b.key ELSE excluded.key END
+            RETURNING sha256, bytes, key
             """
         ),
-        {"sha256": blob.sha256, "key": blob.key, "bytes": blob.bytes},
+        values,
     ).one()
+    if lost_key is not None:
+        session.add(BlobDeletion(key=lost_key, sha256=blob.sha256))
     return StoredBlob(row.sha256, row.bytes, row.key)
 
 
 @contextlib.contextmanager
-def _storage_errors(key: str | None = None) -> Iterator[None]:
+def _storage_errors(blob: StoredBlob | None = None) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if key is not None and error.response.get("Error", {}).get("Code") in ("NoSuchKey", "404"):
-            raise ArtifactLostError(key) from error
+        if blob is not None and error.response.get("Error", {}).get("Code") in ("NoSuchKey", "404"):
+            raise ArtifactLostError(blob.key, blob.sha256) from error
         raise UnavailableError("storage_unavailable", retry_after_s=5) from error
     except (BotoCoreError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):

@@ -24,8 +24,9 @@ from simorgh_api.dispatcher.ring import needs, ring
 from simorgh_api.dispatcher.settings import DispatcherSettings
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.logging import configure_logging
+from simorgh_shared.queue import parents
 from simorgh_shared.queue.celery_app import make_app
-from simorgh_shared.queue.channels import NOTIFY_CONTROL, NOTIFY_EVENTS, REDIS_CONTROL, REDIS_EVENTS
+from simorgh_shared.queue.channels import NOTIFY_CONTROL, NOTIFY_EVENTS, REDIS_CONTROL
 from simorgh_shared.queue.doorbell import Doorbell
 from simorgh_shared.queue.publishing import Publisher
 from simorgh_shared.queue.reaping import Reaper
@@ -87,14 +88,18 @@ class Dispatcher:
         with self._sessions.begin() as session:
             if not duty.hold(session, _DUTY, self._holder, self._settings.duty_s):
                 return
-            wanted = needs(session)
         reaped = self._reaper.reap()
         if reaped:
             _REAPED.inc(len(reaped))
             log.warning("leases_reaped", job_ids=[event.job_id for event in reaped])
-            self._publisher.publish(reaped)
+        with self._sessions.begin() as session:
+            advanced = parents.advance(session)
+        with self._sessions() as session:
+            wanted = needs(session)
         if wanted:
             _RINGS.inc(ring(self._doorbell, wanted))
+        self._publisher.publish(reaped)
+        self._publisher.tell(advanced)
         if time.monotonic() >= self._next_collection:
             self._next_collection = time.monotonic() + _COLLECT_EVERY_S
             collect_blobs(self._sessions, self._store, self._settings.blob_unused_s)
@@ -111,10 +116,9 @@ class Dispatcher:
             for channel, payload in messages:
                 if channel == NOTIFY_CONTROL:
                     self._redis.publish(REDIS_CONTROL, payload)
-                if channel in (NOTIFY_EVENTS, NOTIFY_CONTROL):
-                    self._redis.publish(REDIS_EVENTS, f'{{"job_id": "{payload}"}}')
         except RedisError as error:
             log.warning("broker_unreachable", reason=type(error).__name__)
+        self._publisher.tell([payload for channel, payload in messages if channel in (NOTIFY_EVENTS, NOTIFY_CONTROL)])
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ def start(
     dataset_version_id: str,
     init_checkpoint_id: str | None = None,
     idempotency_key: str | None = None,
+    is_retry: bool = False,
 ) -> tuple[str, str]:
     """Queue a training job; its id and its queue.
 
@@ -47,8 +48,10 @@ def start(
             priority=spec.priority,
             num_gpus=1 if queue is Queue.TRAIN_GPU else 0,
             init_checkpoint_id=init_checkpoint_id,
+            experiment_id=spec.experiment,
             idempotency_key=idempotency_key,
-            idempotency_hash=digest if idempotency_key else None,
+            body_hash=digest,
+            is_retry=is_retry,
         ),
     )
     return job_id, queue
@@ -58,7 +61,7 @@ def choose_queue(session: Session, spec: TrainSpec) -> Queue:
     """`auto` goes to the GPU where a live worker has one, else to the processor."""
     if spec.device is Device.GPU:
         return Queue.TRAIN_GPU
-    if spec.device is Device.AUTO and has_live_worker(session, Queue.TRAIN_GPU):
+    if spec.device is Device.AUTO and has_live_worker(session, Queue.TRAIN_GPU, with_device=True):
         return Queue.TRAIN_GPU
     return Queue.TRAIN_CPU
 

@@ -57,7 +57,7 @@ def plan(session: Session, lease: Lease) -> LaunchPlan:
             "checkpoint_id": checkpoint_id,
         },
     }
-    return LaunchPlan(MODULE, run, inputs)
+    return LaunchPlan(MODULE, run, inputs, lease.devices)
 
 
 def new_model(lease: Lease, result: dict[str, Any], entries: list[Entry]) -> NewModel:

@@ -17,6 +17,7 @@ class Blob(Base):
     bytes: Mapped[int] = mapped_column(sa.BigInteger)
     created_at: Mapped[CreatedAt]
     last_used_at: Mapped[CreatedAt]
+    lost_at: Mapped[datetime | None]
 
 
 class BlobDeletion(Base):

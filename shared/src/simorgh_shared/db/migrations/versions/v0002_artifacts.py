@@ -13,7 +13,8 @@ CREATE TABLE blobs (
     key text NOT NULL UNIQUE,
     bytes bigint NOT NULL CHECK (bytes >= 0),
     created_at timestamptz NOT NULL DEFAULT now(),
-    last_used_at timestamptz NOT NULL DEFAULT now()
+    last_used_at timestamptz NOT NULL DEFAULT now(),
+    lost_at timestamptz
 );
 CREATE INDEX blobs_last_used ON blobs (last_used_at);
 

@@ -72,8 +72,10 @@ CREATE TABLE jobs (
 );
 CREATE UNIQUE INDEX jobs_idempotency ON jobs (project_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX jobs_claim ON jobs (queue, priority DESC, fair_key, id) WHERE status = 'queued';
+CREATE INDEX jobs_waiting ON jobs (id) WHERE status = 'waiting';
 CREATE INDEX jobs_leased ON jobs (lease_expires_at) WHERE status = 'running';
 CREATE INDEX jobs_project ON jobs (project_id, id);
+CREATE INDEX jobs_body ON jobs (project_id, idempotency_hash, created_at) WHERE idempotency_hash IS NOT NULL;
 CREATE INDEX jobs_parent ON jobs (parent_id) WHERE parent_id IS NOT NULL;
 
 CREATE TABLE attempts (
