@@ -185,13 +185,14 @@ class TestEngine:
     ) -> None:
         """R-CHAT-3: the stream ends with a clear error, the next request works; threads of the child sleep."""
         body = {"model": model_id, "messages": [{"role": "user", "content": "پرسش"}], "temperature": 2, "seed": 1}
+        account.client.post("/v1/chat/completions", json=body | {"max_tokens": 1}, timeout=60).raise_for_status()
+        child = psutil.Process(engine_pid(gateway))
+        assert child.environ()["OMP_WAIT_POLICY"] == "PASSIVE"
+        assert child.environ()["GOMP_SPINCOUNT"] == "0"
+        assert not [name for name in child.environ() if "SECRET" in name or "DATABASE" in name]
         with account.client.stream("POST", "/v1/chat/completions", json=body | {"stream": True}) as answer:
             lines = answer.iter_lines()
             next(lines)
-            child = psutil.Process(engine_pid(gateway))
-            assert child.environ()["OMP_WAIT_POLICY"] == "PASSIVE"
-            assert child.environ()["GOMP_SPINCOUNT"] == "0"
-            assert not [name for name in child.environ() if "SECRET" in name or "DATABASE" in name]
             child.kill()
             told = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
         assert told[-1]["error"]["code"] == "engine_lost"
@@ -259,7 +260,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("change", "status", "says"),
         [
-            ({"learnRate": 1}, 400, "Unknown parameter learnRate. Known parameters: model, dataset"),
+            ({"learnRate": 1}, 422, "Unknown parameter learnRate. Known parameters: model, dataset"),
             ({"learningRate": -1}, 422, "greater than 0"),
             ({"modelName": "gpt-9"}, 400, "gpt-9 is no preset"),
             ({"datasetId": "ds_none"}, 404, "There is no dataset ds_none in this project"),
@@ -298,6 +299,50 @@ class TestIdempotency:
         assert "used before with another body" in refused(other, 409)
         assert other.headers["x-should-retry"] == "false"
         platform.wait_status(first, "succeeded")
+
+    def test_the_retry_of_a_stock_client_starts_no_second_job(self, account: Account, dataset_id: str) -> None:
+        """R-TRAIN-14: SDKs say which try it is."""
+        body = CAMEL | {"datasetId": dataset_id, "maxSteps": 1, "name": "retried"}
+        tries = [
+            ok(account.client.post("/api/train/start", json=body, headers={"x-stainless-retry-count": str(number)}))
+            for number in range(3)
+        ]
+        assert len({run["runId"] for run in tries}) == 1
+        again = ok(account.client.post("/api/train/start", json=body))
+        assert again["runId"] != tries[0]["runId"]
+
+
+class TestLists:
+    def test_pages_hold_every_run_once_and_a_strange_cursor_is_refused(self, account: Account) -> None:
+        """R-API-3: cursors are opaque, and another list's is refused."""
+        whole = account.client.get("/api/train/runs", params={"limit": 200}).json()["data"]
+        paged: list[str] = []
+        cursor: str | None = None
+        while True:
+            params = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+            part = account.client.get("/api/train/runs", params=params).json()
+            paged += [run["runId"] for run in part["data"]]
+            cursor = part["next_cursor"]
+            if cursor is None:
+                break
+            assert "job_" not in cursor
+        assert paged == [run["runId"] for run in whole]
+        assert "not one that this list gave" in refused(account.client.get("/api/jobs?cursor=bm9uc2Vuc2U"), 400)
+
+    def test_jobs_are_found_by_what_is_asked_of_them(self, account: Account, dataset_id: str) -> None:
+        """R-JOB-1: filters by type, status, tag, text and experiment."""
+        body = CAMEL | {
+            "datasetId": dataset_id,
+            "maxSteps": 1,
+            "name": "یکتا",
+            "tags": ["برچسب"],
+            "experiment": "exp_1",
+        }
+        run_id = ok(account.client.post("/api/train/start", json=body))["runId"]
+        for filters in ({"tag": "برچسب"}, {"text": "یکت"}, {"experiment": "exp_1"}, {"text": run_id, "type": "train"}):
+            assert [job["id"] for job in ok(account.client.get("/api/jobs", params=filters))] == [run_id]
+        assert ok(account.client.get("/api/jobs", params={"tag": "برچسب", "type": "probe"})) == []
+        assert "status" in refused(account.client.get("/api/jobs?status=dancing"), 422)
 
 
 def status(client: httpx.Client, run_id: str) -> dict:

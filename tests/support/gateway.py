@@ -11,7 +11,8 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,18 +46,18 @@ class Account:
     refresh_token: str
 
 
-@pytest.fixture(scope="module")
-def gateway(
-    database: Database, redis_url: str, bucket: Bucket, tmp_path_factory: pytest.TempPathFactory
+@contextmanager
+def running_gateway(
+    database_url: str, redis_url: str, storage: Mapping[str, str], folder: Path, **more: str
 ) -> Iterator[Gateway]:
-    """The gateway, ready."""
+    """A gateway on these servers, ready; it is ended at the end."""
     port, inference_port = _free_port(), _free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
-        "SIMORGH_DATABASE_URL": database.url,
+        "SIMORGH_DATABASE_URL": database_url,
         "SIMORGH_REDIS_URL": redis_url,
-        **bucket.environment(),
+        **storage,
         "SIMORGH_SIGNING_KEY": secrets.token_urlsafe(48),
         "SIMORGH_INTERNAL_KEY": secrets.token_urlsafe(24),
         "SIMORGH_API_PORT": str(port),
@@ -64,8 +65,9 @@ def gateway(
         "SIMORGH_INFERENCE_PORT": str(inference_port),
         "SIMORGH_INFERENCE_URL": f"http://127.0.0.1:{inference_port}",
         "SIMORGH_MAX_UPLOAD_BYTES": "100000",
+        **more,
     }
-    log = tmp_path_factory.mktemp("gateway") / "gateway.log"
+    log = folder / "gateway.log"
     script = Path(sysconfig.get_path("scripts")) / "simorgh-api"
     with log.open("wb") as file:
         child = subprocess.Popen([sys.executable, str(script)], env=environment, stderr=file, stdout=file)
@@ -79,23 +81,37 @@ def gateway(
 
 
 @pytest.fixture(scope="module")
+def gateway(
+    database: Database, redis_url: str, bucket: Bucket, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateway]:
+    """The gateway, ready."""
+    folder = tmp_path_factory.mktemp("gateway")
+    with running_gateway(database.url, redis_url, bucket.environment(), folder) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
 def sign_up(gateway: Gateway) -> Iterator[Callable[[], Account]]:
     """Makes accounts of one's own."""
     clients: list[httpx.Client] = []
 
     def make() -> Account:
-        client = httpx.Client(base_url=gateway.url, timeout=20)
-        clients.append(client)
-        email = f"user-{secrets.token_hex(4)}@example.test"
-        answer = client.post("/api/auth/register", json={"email": email, "password": PASSWORD, "name": "Sara"})
-        assert answer.status_code == 201, answer.text
-        data = answer.json()["data"]
-        client.headers["authorization"] = f"Bearer {data['access_token']}"
-        return Account(client, email, data["project_id"], data["access_token"], data["refresh_token"])
+        clients.append(httpx.Client(base_url=gateway.url, timeout=20))
+        return register(clients[-1])
 
     yield make
     for client in clients:
         client.close()
+
+
+def register(client: httpx.Client) -> Account:
+    """Make an account and sign the client in as it."""
+    email = f"user-{secrets.token_hex(4)}@example.test"
+    answer = client.post("/api/auth/register", json={"email": email, "password": PASSWORD, "name": "Sara"})
+    assert answer.status_code == 201, answer.text
+    data = answer.json()["data"]
+    client.headers["authorization"] = f"Bearer {data['access_token']}"
+    return Account(client, email, data["project_id"], data["access_token"], data["refresh_token"])
 
 
 def _wait_until_ready(url: str, child: subprocess.Popen[bytes], log: Path) -> None:

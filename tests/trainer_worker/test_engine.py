@@ -24,7 +24,7 @@ def engine(
     database: Database, redis_url: str, bucket: Bucket, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
     with running_engine(database, redis_url, bucket, tmp_path_factory.mktemp("engine")) as made:
-        made.more_environment["SIMORGH_LIVENESS_S"] = "8"
+        made.more_environment["SIMORGH_LIVENESS_S"] = "15"
         made.start_dispatcher()
         made.start_worker("train.cpu")
         made.start_worker("io")

@@ -5,8 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import jwt
+import pytest
 
 from simorgh_api.auth import Tokens
+from simorgh_shared.domain.errors import UnauthenticatedError
 from tests.support.gateway import PASSWORD, Account, Gateway
 
 
@@ -63,6 +66,52 @@ class TestSignIn:
         account = sign_up()
         assert account.client.post("/api/auth/logout").json() == {"ok": True, "data": {"done": True}}
         assert account.client.get("/api/auth/me").status_code == 401
+
+    def test_a_session_is_listed_and_ending_it_ends_its_access_token(self, sign_up: Callable[[], Account]) -> None:
+        """R-AUTH-1: fails within 5 s; here at once."""
+        account = sign_up()
+        other = account.client.post("/api/auth/login", json={"email": account.email, "password": PASSWORD}).json()
+        headers = {"authorization": f"Bearer {other['data']['access_token']}"}
+        assert account.client.get("/api/auth/me", headers=headers).status_code == 200
+        listed = account.client.get("/api/auth/sessions").json()["data"]
+        (ended,) = [session["id"] for session in listed if not session["current"]]
+        assert account.client.delete(f"/api/auth/sessions/{ended}").status_code == 200
+        assert account.client.get("/api/auth/me", headers=headers).json()["code"] == "session_revoked"
+        assert account.client.get("/api/auth/me").status_code == 200
+
+    def test_verify_tells_whose_token_it_is_or_why_it_is_not_good(self, sign_up: Callable[[], Account]) -> None:
+        """R-AUTH-1."""
+        account = sign_up()
+        good = account.client.post("/api/auth/verify", json={}).json()["data"]
+        assert good["valid"]
+        assert good["user_id"] == account.client.get("/api/auth/me").json()["data"]["user"]["id"]
+        bad = account.client.post("/api/auth/verify", json={"token": "no.such.token"}).json()["data"]
+        assert (bad["valid"], "not one that this server gave" in bad["reason"]) == (False, True)
+
+    @pytest.mark.parametrize("forged", ["none", "audience", "refresh"])
+    def test_a_token_that_was_not_made_for_access_is_refused(
+        self, gateway: Gateway, sign_up: Callable[[], Account], forged: str
+    ) -> None:
+        """R-AUTH-2: algorithms, audience and type are pinned."""
+        account = sign_up()
+        claims = jwt.decode(account.access_token, options={"verify_signature": False})
+        header = {"kid": jwt.get_unverified_header(account.access_token)["kid"]}
+        key = gateway.environment["SIMORGH_SIGNING_KEY"]
+        token = {
+            "none": lambda: jwt.encode(claims, "", "none", headers=header),
+            "audience": lambda: jwt.encode(claims | {"aud": "another"}, key, "HS256", headers=header),
+            "refresh": lambda: jwt.encode(claims | {"typ": "refresh"}, key, "HS256", headers=header),
+        }[forged]()
+        answer = account.client.get("/api/auth/me", headers={"authorization": f"Bearer {token}"})
+        assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
+
+    def test_a_former_key_still_verifies_after_a_rotation(self) -> None:
+        """R-AUTH-2: several verification keys, one signing key."""
+        now = datetime.now(UTC)
+        old, new = Tokens("o" * 40, [], 900), Tokens("n" * 40, ["o" * 40], 900)
+        assert new.read(old.make("user_1", "sess_1", now)).user_id == "user_1"
+        with pytest.raises(UnauthenticatedError, match="not one that this server gave"):
+            old.read(new.make("user_1", "sess_1", now))
 
     def test_taken_address_is_a_conflict_that_sdks_do_not_retry(self, sign_up: Callable[[], Account]) -> None:
         """R-AUTH-1, R-API-3."""

@@ -31,7 +31,7 @@ SERVICES = (
     ),
     Service(
         "trainer-gpu",
-        ("simorgh-trainer-worker", "--queues", "train.gpu", "-c", "1"),
+        ("simorgh-trainer-worker", "--queues", "train.gpu"),
         loads_torch=True,
         needs_gpu=True,
         metrics_port=True,

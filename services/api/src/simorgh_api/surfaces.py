@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -111,5 +111,10 @@ def _errors(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
 
 def _body_model(route: APIRoute) -> type[BaseModel] | None:
     field = route.body_field
-    annotation = field.field_info.annotation if field is not None else None
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    if field is None:
+        return None
+    annotation = field.field_info.annotation
+    models = [
+        one for one in (annotation, *get_args(annotation)) if isinstance(one, type) and issubclass(one, BaseModel)
+    ]
+    return models[0] if models else None

@@ -7,11 +7,12 @@ import sys
 import threading
 import warnings
 
+from celery import Celery
 from celery.platforms import SecurityWarning
 from celery.signals import worker_shutting_down
-from prometheus_client import start_http_server
 from redis import Redis
 
+from simorgh_shared import health
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.jobs import Queue
 from simorgh_shared.logging import configure_logging
@@ -37,51 +38,45 @@ def main() -> None:
     devices = _devices(settings)
     num_slots = arguments.concurrency or max(1, len(devices.all))
     slots = Slots(num_slots, arguments.short_slots)
-    worker, redis = make_worker(settings, arguments.queues.split(","), slots, devices)
-    app = make_app(settings.redis_url.get_secret_value())
+    redis_url = settings.redis_url.get_secret_value()
+    redis = Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2, health_check_interval=10)
+    engine = make_engine(
+        settings.database_url.get_secret_value(), pool_size=2 + 3 * num_slots, name="simorgh-trainer-worker"
+    )
+    store = BlobStore(make_client(settings), settings.s3_bucket)
+    sessions = make_sessions(engine)
+    name = settings.worker_name or f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+    launcher = LocalLauncher(claim_folder(settings.work_dir, name), store, sessions)
+    runner = Runner(sessions, launcher, Publisher(redis), settings, threading.Event(), {})
+    worker = Worker(name, arguments.queues.split(","), slots, devices, sessions, runner, settings)
+    app = make_app(redis_url)
     tasks.register(app, worker)
     worker_shutting_down.connect(lambda **_: worker.drain(), weak=False)
     if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, settings.metrics_host)
+        checks = health.service_checks(engine, store, redis)
+        health.serve_health(settings.metrics_host, settings.metrics_port, checks)
     worker.start(redis)
+    exit_code = _serve(app, worker, arguments.queues, num_slots, settings.log_level)
+    worker.drain()
+    worker.join()
+    worker.stop()
+    sys.exit(exit_code)
+
+
+def _serve(app: Celery, worker: Worker, queues: str, num_slots: int, log_level: str) -> int:
+    """Answer rings until told to end."""
     celery_worker = app.Worker(
-        queues=arguments.queues,
+        queues=queues,
         concurrency=num_slots,
         pool="simorgh_trainer.pool:WakingThreadPool",
         hostname=f"{worker.name}@{socket.gethostname()}",
-        loglevel=settings.log_level.upper(),
+        loglevel=log_level.upper(),
         without_gossip=True,
         without_mingle=True,
         quiet=True,
     )
     celery_worker.start()
-    worker.drain()
-    worker.join()
-    worker.stop()
-    sys.exit(celery_worker.exitcode or 0)
-
-
-def make_worker(settings: TrainerSettings, queues: list[str], slots: Slots, devices: Devices) -> tuple[Worker, "Redis"]:
-    """Build a worker from its settings."""
-    name = settings.worker_name or f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
-    sessions = make_sessions(
-        make_engine(
-            settings.database_url.get_secret_value(), pool_size=2 + 3 * slots.num_slots, name="simorgh-trainer-worker"
-        )
-    )
-    redis = Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=5, socket_connect_timeout=2, health_check_interval=10
-    )
-    store = BlobStore(make_client(settings), settings.s3_bucket)
-    runner = Runner(
-        sessions=sessions,
-        launcher=LocalLauncher(claim_folder(settings.work_dir, name), store, sessions),
-        publisher=Publisher(redis),
-        times=settings,
-        draining=threading.Event(),
-        heartbeats={},
-    )
-    return Worker(name, queues, slots, devices, sessions, runner, settings), redis
+    return int(celery_worker.exitcode or 0)
 
 
 def _devices(settings: TrainerSettings) -> Devices:

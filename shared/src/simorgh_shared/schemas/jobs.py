@@ -1,7 +1,7 @@
 """Jobs as the API shows them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,6 +49,42 @@ class CheckpointView(BaseModel):
     reason: str
     bytes: int
     created_at: datetime
+
+
+class EventPage(BaseModel):
+    """Events of a job in order. `next_cursor` asks for those after them; null means that there are no more now."""
+
+    ok: Literal[True] = True
+    data: list[EventView]
+    next_cursor: int | None
+
+
+class LogPage(BaseModel):
+    """What happened to a job, a line an event. `next_cursor` asks for the lines after these."""
+
+    ok: Literal[True] = True
+    data: list[str]
+    next_cursor: int | None
+
+
+class MetricsPoint(BaseModel):
+    """What was measured at a step. Members that were not measured then are left out; others may come."""
+
+    model_config = ConfigDict(extra="allow")
+    step: int
+    loss: float | None = None
+    """Nats a token, over the steps since the point before."""
+    eval_loss: float | None = None
+    """Held-out, nats a token."""
+    eval_loss_per_char: float | None = None
+    perplexity: float | None = None
+    token_accuracy: float | None = None
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+    tokens_per_s: float | None = None
+    flop_utilisation: float | None = None
+    memory_bytes: float | None = None
+    eta_s: float | None = None
 
 
 class PriorityBody(BaseModel):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AliasChoices, AliasGenerator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 
@@ -97,21 +97,24 @@ class TrainSpec(BaseModel):
     """The parameters of a training run (R-TRAIN-2); snake_case, and camelCase is taken too."""
 
     model_config = ConfigDict(
-        extra="forbid", alias_generator=to_camel, populate_by_name=True, allow_inf_nan=False, frozen=True
+        extra="forbid",
+        alias_generator=AliasGenerator(validation_alias=lambda name: AliasChoices(to_camel(name), name)),
+        allow_inf_nan=False,
+        frozen=True,
     )
 
     model: str = Field(
         SMALLEST_PRESET,
         min_length=1,
         max_length=200,
-        validation_alias=AliasChoices("model", "modelName", "model_name"),
+        validation_alias=AliasChoices("modelName", "model", "model_name"),
     )
     """A preset name (trained from scratch) or the id of a model (trained further)."""
     dataset: str | None = Field(
         None,
         min_length=1,
         max_length=200,
-        validation_alias=AliasChoices("dataset", "datasetId", "dataset_id"),
+        validation_alias=AliasChoices("datasetId", "dataset", "dataset_id"),
     )
     """The dataset's id; without it the sample dataset is used."""
     method: Method = Method.PRETRAIN
@@ -200,9 +203,13 @@ class TrainSpec(BaseModel):
         return int(ratio * total_steps)
 
 
-_FIELD_OF_KEY = {to_camel(field): field for field in (*TrainSpec.model_fields, *_NOT_YET)} | {
-    "modelName": "model",
-    "model_name": "model",
-    "datasetId": "dataset",
-    "dataset_id": "dataset",
-}
+_FIELD_OF_KEY = (
+    {to_camel(field): field for field in (*TrainSpec.model_fields, *_NOT_YET)}
+    | {
+        "modelName": "model",
+        "model_name": "model",
+        "datasetId": "dataset",
+        "dataset_id": "dataset",
+    }
+    | dict.fromkeys(("initCheckpointId", "initCheckpoint", "init_checkpoint"), "init_checkpoint_id")
+)

@@ -11,7 +11,7 @@ import threading
 import time
 
 import structlog
-from prometheus_client import Counter, start_http_server
+from prometheus_client import Counter
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -22,6 +22,7 @@ from simorgh_api.dispatcher.collecting import collect_blobs
 from simorgh_api.dispatcher.listen import Listener
 from simorgh_api.dispatcher.ring import needs, ring
 from simorgh_api.dispatcher.settings import DispatcherSettings
+from simorgh_shared import health
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.logging import configure_logging
 from simorgh_shared.queue import parents
@@ -46,9 +47,8 @@ class Dispatcher:
     def __init__(self, settings: DispatcherSettings) -> None:
         self._settings = settings
         self._holder = f"{socket.gethostname()}-{os.getpid()}"
-        self._sessions = make_sessions(
-            make_engine(settings.database_url.get_secret_value(), pool_size=2, name="simorgh-dispatcher")
-        )
+        self._engine = make_engine(settings.database_url.get_secret_value(), pool_size=2, name="simorgh-dispatcher")
+        self._sessions = make_sessions(self._engine)
         redis_url = settings.redis_url.get_secret_value()
         self._redis: Redis = Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2)
         self._doorbell = Doorbell(make_app(redis_url), self._redis)
@@ -67,6 +67,11 @@ class Dispatcher:
         """End after the current round."""
         self._stopped.set()
         self._heard.put(("", ""))
+
+    @property
+    def checks(self) -> dict[str, health.Check]:
+        """Its parts, for readiness."""
+        return health.service_checks(self._engine, self._store, self._redis)
 
     def run(self) -> None:
         """Work until stopped."""
@@ -129,7 +134,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.stop())
     if settings.metrics_port is not None:
-        start_http_server(settings.metrics_port, settings.metrics_host)
+        health.serve_health(settings.metrics_host, settings.metrics_port, dispatcher.checks)
     direct = settings.database_direct_url or settings.database_url
     listener = Listener(direct.get_secret_value(), dispatcher.heard)
     listener.start()

@@ -1,33 +1,32 @@
 """Training jobs in snake_case (R-TRAIN-1's second family): views of the same jobs."""
 
-from typing import Annotated, Any
-
-from fastapi import Body, Header, Query, Request
-
-from simorgh_api.deps import Blobs, DbSession, Notify, Reader, Writer
-from simorgh_api.routes.jobs import act
-from simorgh_api.routes.train import queue_run
+from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Notify, Reader, Sessions, Writer
+from simorgh_api.routes.jobs import After, act
+from simorgh_api.routes.train import IdempotencyKey, RetryCount, queue_run
 from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import jobs
-from simorgh_shared.domain.errors import NotFoundError
-from simorgh_shared.domain.jobs import JobType
-from simorgh_shared.schemas.jobs import JobView
+from simorgh_api.usecases.training import Repeat
+from simorgh_shared.domain.jobs import DesiredState, JobStatus, JobType
+from simorgh_shared.schemas.envelope import Answer, Deleted, Page
+from simorgh_shared.schemas.jobs import JobView, LogPage
+from simorgh_shared.schemas.runs import TrainingJobBody
 
 router = native_router("/training/jobs", "training")
+_LOG_LINES = 1000
 
 
 @router.get("", operation_id="list_training_jobs")
 def list_training_jobs(
     session: DbSession,
     principal: Reader,
-    status: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: str | None = None,
-) -> dict[str, Any]:
+    status: JobStatus | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[JobView]:
     """The project's training jobs, newest first."""
     wanted = jobs.JobFilter(type=JobType.TRAIN, status=status)
     found, more = jobs.jobs(session, principal.project_id, wanted, limit, cursor)
-    return {"ok": True, "data": found, "next_cursor": more}
+    return Page(data=found, next_cursor=more)
 
 
 @router.post("", operation_id="create_training_job", status_code=202)
@@ -36,46 +35,40 @@ def create_training_job(
     principal: Writer,
     notify: Notify,
     blobs: Blobs,
-    request: Request,
-    body: Annotated[dict[str, Any] | None, Body()] = None,
-    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
-) -> dict[str, Any]:
+    sessions: Sessions,
+    body: TrainingJobBody | None = None,
+    idempotency_key: IdempotencyKey = None,
+    retry_count: RetryCount = 0,
+) -> Answer[JobView]:
     """Start a training job; the parameters are those of /api/train/start."""
-    job = queue_run(session, principal, notify, blobs, request.app.state.sessions, dict(body or {}), idempotency_key)
-    return {"ok": True, "data": job}
+    repeat = Repeat(idempotency_key, retry_count > 0)
+    return Answer(data=queue_run(session, principal, notify, blobs, sessions, body or TrainingJobBody(), repeat))
 
 
 @router.get("/{job_id}", operation_id="get_training_job")
-def get_training_job(session: DbSession, principal: Reader, job_id: str) -> dict[str, Any]:
+def get_training_job(session: DbSession, principal: Reader, job_id: str) -> Answer[JobView]:
     """One training job."""
-    return {"ok": True, "data": _job(session, principal.project_id, job_id)}
+    return Answer(data=jobs.job(session, principal.project_id, job_id, JobType.TRAIN))
 
 
 @router.get("/{job_id}/logs", operation_id="get_training_job_logs")
-def get_training_job_logs(
-    session: DbSession, principal: Reader, job_id: str, after: Annotated[int, Query(ge=0)] = 0
-) -> dict[str, Any]:
+def get_training_job_logs(session: DbSession, principal: Reader, job_id: str, cursor: After = 0) -> LogPage:
     """What happened, a line an event."""
-    _job(session, principal.project_id, job_id)
-    return {"ok": True, "data": jobs.logs(jobs.events(session, job_id, after, 1000))}
+    jobs.job(session, principal.project_id, job_id, JobType.TRAIN)
+    lines, more = jobs.logs(session, job_id, cursor, _LOG_LINES)
+    return LogPage(data=lines, next_cursor=more)
 
 
 @router.post("/{job_id}/cancel", operation_id="cancel_training_job")
-def cancel_training_job(session: DbSession, principal: Writer, notify: Notify, job_id: str) -> dict[str, Any]:
+def cancel_training_job(session: DbSession, principal: Writer, notify: Notify, job_id: str) -> Answer[JobView]:
     """Cancel a training job."""
-    act(session, principal.project_id, notify, _job(session, principal.project_id, job_id).id, "cancel")
-    return {"ok": True, "data": _job(session, principal.project_id, job_id)}
+    jobs.job(session, principal.project_id, job_id, JobType.TRAIN)
+    return Answer(data=act(session, principal.project_id, notify, job_id, DesiredState.CANCEL))
 
 
 @router.delete("/{job_id}", operation_id="delete_training_job")
-def delete_training_job(session: DbSession, principal: Writer, job_id: str) -> dict[str, Any]:
+def delete_training_job(session: DbSession, principal: Writer, job_id: str) -> Answer[Deleted]:
     """Take an ended training job off the lists; its model and lineage stay."""
-    jobs.hide(session, principal.project_id, _job(session, principal.project_id, job_id).id)
-    return {"ok": True, "data": {"id": job_id, "deleted": True}}
-
-
-def _job(session: DbSession, project_id: str, job_id: str) -> JobView:
-    found = jobs.job(session, project_id, job_id)
-    if found.type != JobType.TRAIN:
-        raise NotFoundError("job_not_found", job_id=job_id)
-    return found
+    jobs.job(session, principal.project_id, job_id, JobType.TRAIN)
+    jobs.hide(session, principal.project_id, job_id)
+    return Answer(data=Deleted(id=job_id))

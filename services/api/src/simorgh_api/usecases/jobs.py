@@ -1,15 +1,17 @@
 """Reads of jobs, their events, metrics and checkpoints, always within one project."""
 
-from collections.abc import Sequence
+import json
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from simorgh_api.usecases.paging import page
 from simorgh_shared.db.models import Checkpoint, Job, JobEvent, Manifest, Metric
 from simorgh_shared.domain.errors import ConflictError, NotFoundError
-from simorgh_shared.domain.jobs import JobStatus
-from simorgh_shared.schemas.jobs import CheckpointView, EventView, JobView
+from simorgh_shared.domain.jobs import JobStatus, JobType
+from simorgh_shared.schemas.jobs import CheckpointView, EventView, JobView, MetricsPoint
 
 
 @dataclass(frozen=True)
@@ -23,35 +25,31 @@ class JobFilter:
     experiment: str | None = None
 
 
-def job(session: Session, project_id: str, job_id: str) -> JobView:
-    """One job.
+def job(session: Session, project_id: str, job_id: str, type: JobType | None = None) -> JobView:
+    """One job, of one type where that is named.
 
     Raises: NotFoundError for another project's job too.
     """
     row = session.scalar(sa.select(Job).where(Job.id == job_id, Job.project_id == project_id, Job.hidden_at.is_(None)))
-    if row is None:
+    if row is None or (type is not None and row.type != type):
         raise NotFoundError("job_not_found", job_id=job_id)
     return job_view(row)
 
 
 def jobs(
-    session: Session, project_id: str, wanted: JobFilter, limit: int, before: str | None = None
+    session: Session, project_id: str, wanted: JobFilter, limit: int, cursor: str | None = None
 ) -> tuple[list[JobView], str | None]:
-    """The newest jobs first, and the id to go on from (None at the end)."""
+    """The newest jobs first, and the cursor to go on with (None at the end)."""
     query = sa.select(Job).where(Job.project_id == project_id, Job.hidden_at.is_(None))
-    for column, value in ((Job.type, wanted.type), (Job.status, wanted.status)):
+    for column, value in ((Job.type, wanted.type), (Job.status, wanted.status), (Job.experiment_id, wanted.experiment)):
         if value is not None:
             query = query.where(column == value)
-    if wanted.experiment is not None:
-        query = query.where(Job.experiment_id == wanted.experiment)
     if wanted.tag is not None:
         query = query.where(Job.tags.contains([wanted.tag]))
     if wanted.text is not None:
         query = query.where(sa.or_(Job.name.icontains(wanted.text, autoescape=True), Job.id == wanted.text))
-    if before is not None:
-        query = query.where(Job.id < before)
-    rows = session.scalars(query.order_by(Job.id.desc()).limit(limit + 1)).all()
-    return [job_view(row) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
+    rows, more = page(session, query, Job.id, "job", limit, cursor)
+    return [job_view(row.Job) for row in rows], more
 
 
 def events(session: Session, job_id: str, after: int, limit: int) -> list[EventView]:
@@ -77,12 +75,12 @@ def checkpoints(session: Session, project_id: str, job_id: str) -> list[Checkpoi
     ]
 
 
-def metrics(session: Session, job_id: str) -> list[dict[str, float | int | str]]:
-    """All logged values by step, each step one object (`step`, `loss`, …)."""
-    points: dict[int, dict[str, float | int | str]] = {}
+def metrics(session: Session, job_id: str) -> list[MetricsPoint]:
+    """All logged values by step."""
+    points: dict[int, dict[str, float]] = {}
     for row in session.scalars(sa.select(Metric).where(Metric.job_id == job_id).order_by(Metric.step, Metric.name)):
         points.setdefault(row.step, {"step": row.step})[row.name] = row.value
-    return list(points.values())
+    return [MetricsPoint.model_validate(point) for point in points.values()]
 
 
 def newest_active(session: Session, project_id: str, type_: str) -> str:
@@ -138,6 +136,15 @@ def job_view(row: Job) -> JobView:
     )
 
 
-def logs(found: Sequence[EventView]) -> list[str]:
-    """Events as lines for people."""
-    return [f"{e.at.isoformat(timespec='seconds')} {e.type} {e.payload or ''}".rstrip() for e in found]
+def logs(session: Session, job_id: str, after: int, limit: int) -> tuple[list[str], int | None]:
+    """Events as lines for people, and the number to go on after (None where there are no more now)."""
+    found = events(session, job_id, after, limit)
+    lines = [f"{e.at.isoformat(timespec='seconds')} {e.type} {_as_words(e.payload)}".rstrip() for e in found]
+    return lines, found[-1].seq if len(found) == limit else None
+
+
+def _as_words(payload: dict[str, Any]) -> str:
+    return " ".join(
+        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in payload.items()
+    )

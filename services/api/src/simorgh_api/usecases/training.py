@@ -2,16 +2,30 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
+from simorgh_api.usecases.datasets import ensure_sample_dataset
 from simorgh_shared.db.models import Checkpoint, Dataset, DatasetVersion, Job
 from simorgh_shared.domain.errors import InvalidInputError, NotFoundError
 from simorgh_shared.domain.jobs import JobType, Queue
 from simorgh_shared.queue.submit import NewJob, enqueue, has_live_worker
 from simorgh_shared.schemas.training import PRESETS, Device, TrainSpec
+from simorgh_shared.storage.blobs import BlobStore
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """What the client says of a request that it may have sent before."""
+
+    idempotency_key: str | None = None
+    is_retry: bool = False
+
+
+_FIRST = Repeat()
 
 
 def start(
@@ -21,8 +35,7 @@ def start(
     spec: TrainSpec,
     dataset_version_id: str,
     init_checkpoint_id: str | None = None,
-    idempotency_key: str | None = None,
-    is_retry: bool = False,
+    repeat: Repeat = _FIRST,
 ) -> tuple[str, str]:
     """Queue a training job; its id and its queue.
 
@@ -49,9 +62,9 @@ def start(
             num_gpus=1 if queue is Queue.TRAIN_GPU else 0,
             init_checkpoint_id=init_checkpoint_id,
             experiment_id=spec.experiment,
-            idempotency_key=idempotency_key,
+            idempotency_key=repeat.idempotency_key,
             body_hash=digest,
-            is_retry=is_retry,
+            is_retry=repeat.is_retry,
         ),
     )
     return job_id, queue
@@ -64,6 +77,18 @@ def choose_queue(session: Session, spec: TrainSpec) -> Queue:
     if spec.device is Device.AUTO and has_live_worker(session, Queue.TRAIN_GPU, with_device=True):
         return Queue.TRAIN_GPU
     return Queue.TRAIN_CPU
+
+
+def pin_dataset(
+    session: Session, sessions: sessionmaker[Session], blobs: BlobStore, project_id: str, dataset: str | None
+) -> str:
+    """The version that a run trains on; without a dataset that of the sample, made where it is not there yet.
+
+    Raises: NotFoundError.
+    """
+    if dataset is None:
+        return ensure_sample_dataset(sessions, blobs, project_id)
+    return newest_version(session, project_id, dataset)
 
 
 def newest_version(session: Session, project_id: str, dataset: str) -> str:
