@@ -14,12 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from simorgh_api.auth import Passwords, Tokens
-from simorgh_api.description import DescribedApp
+from simorgh_api.description import DescribedApp, add_documentation
 from simorgh_api.errors import Problem, to_problem
 from simorgh_api.middleware import RequestContext
 from simorgh_api.settings import ApiSettings, signing_secret
 from simorgh_api.streams import Broadcast
 from simorgh_api.surfaces import shape_for
+from simorgh_shared.clients.inference import InferenceClient
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.messages import sentence
 from simorgh_shared.storage.blobs import BlobStore
@@ -38,6 +39,7 @@ ROUTES = (
     "routes.datasets",
     "routes.models",
     "routes.chat",
+    "routes.conversations",
     "openai.models",
     "openai.chat",
 )
@@ -55,7 +57,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
         summary="Trains, serves and voices language models that their users own.",
         generate_unique_id_function=_operation_id,
         lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
+    add_documentation(app)
     state = app.state
     state.settings = settings
     former = [key.get_secret_value() for key in settings.verification_keys]
@@ -71,6 +76,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     state.blobs = BlobStore(make_client(settings), settings.s3_bucket)
     state.redis = Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2)
     state.broadcast = Broadcast(settings.redis_url.get_secret_value())
+    key = settings.internal_key.get_secret_value() if settings.internal_key is not None else None
+    state.inference = InferenceClient(settings.inference_url, key)
     for name in ROUTES:
         if find_spec(f"simorgh_api.{name}") is not None:
             app.include_router(import_module(f"simorgh_api.{name}").router)
@@ -93,6 +100,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.broadcast.start()
     yield
     await app.state.broadcast.stop()
+    await app.state.inference.close()
     app.state.engine.dispose()
     app.state.redis.close()
     app.state.blobs.client.close()

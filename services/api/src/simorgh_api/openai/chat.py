@@ -2,62 +2,66 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
-from urllib.parse import quote
 
-import httpx
 from fastapi import Body, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from simorgh_api.deps import Reader, Sessions, Settings
+from simorgh_api.asking import CLIENT_LEFT, ClientLeftError, ClosingStream, Inference, while_connected
+from simorgh_api.deps import Reader, Sessions
+from simorgh_api.errors import request_id
 from simorgh_api.surfaces import openai_router
 from simorgh_api.usecases import models
+from simorgh_shared.clients.inference import Upstream
 from simorgh_shared.domain.errors import InvalidInputError, UnavailableError
 
 router = openai_router()
-_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
-_RETRY_AFTER_S = 5
+_PASSED_ON = ("content-type", "cache-control", "retry-after", "x-should-retry", "x-accel-buffering")
 
 
 @router.post("/chat/completions", operation_id="create_chat_completion", response_model=None)
 async def create(
-    request: Request, sessions: Sessions, settings: Settings, principal: Reader, body: dict[str, Any] = Body(...)
+    request: Request, sessions: Sessions, inference: Inference, principal: Reader, body: dict[str, Any] = Body(...)
 ) -> Response:
     """Answer a conversation with one of the project's models, plain or streamed."""
-    name = body.get("model")
-    if not isinstance(name, str) or not name:
-        raise InvalidInputError("invalid_body", where="model", reason="name one of GET /v1/models")
+    name = _name(body.get("model"))
 
     def find() -> str:
         with sessions() as session:
             return models.resolve(session, principal.project_id, name)
 
-    version_id = await run_in_threadpool(find)
-    headers = {"x-simorgh-model-name": quote(name), "content-type": "application/json"}
-    if settings.internal_key is not None:
-        headers["x-simorgh-internal-key"] = settings.internal_key.get_secret_value()
-    exit_stack = contextlib.AsyncExitStack()
+    asked = body | {"model": await run_in_threadpool(find)}
     try:
-        client = await exit_stack.enter_async_context(httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False))
-        upstream = await exit_stack.enter_async_context(
-            client.stream(
-                "POST",
-                f"{settings.inference_url}/v1/chat/completions",
-                content=json.dumps(body | {"model": version_id}, ensure_ascii=False).encode(),
-                headers=headers,
-            )
+        upstream = await while_connected(
+            request, inference.open_chat(asked, model_name=name, request_id=request_id(request))
         )
-    except httpx.TransportError as error:
-        await exit_stack.aclose()
-        raise UnavailableError("inference_unavailable", retry_after_s=_RETRY_AFTER_S) from error
-    kept = {k: v for k, v in upstream.headers.items() if k in ("retry-after", "content-type", "cache-control")}
-    return StreamingResponse(_bytes(upstream, exit_stack), upstream.status_code, kept)
+        kept = {header: upstream.headers[header] for header in _PASSED_ON if header in upstream.headers}
+        if upstream.is_stream:
+            return ClosingStream(_events(upstream), upstream, status_code=upstream.status, headers=kept)
+        return Response(await while_connected(request, upstream.read()), upstream.status, kept)
+    except ClientLeftError:
+        return Response(status_code=CLIENT_LEFT)
 
 
-async def _bytes(upstream: httpx.Response, exit_stack: contextlib.AsyncExitStack) -> AsyncIterator[bytes]:
-    """The upstream's bytes as they come; when the client leaves, the upstream request is closed with it."""
-    async with exit_stack:
-        async for chunk in upstream.aiter_raw():
-            yield chunk
+def _name(given: object) -> str:
+    if not isinstance(given, str) or not given:
+        raise InvalidInputError("invalid_body", where="model", reason="name one of GET /v1/models")
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        reason = "it holds half of a surrogate pair, which is no character"
+        raise InvalidInputError("invalid_body", where="model", reason=reason) from error
+    return given
+
+
+async def _events(upstream: Upstream) -> AsyncGenerator[bytes, None]:
+    """The upstream's events as they come; they end with an error where it falls silent."""
+    try:
+        async with contextlib.aclosing(upstream.lines()) as parts:
+            async for lines in parts:
+                yield lines
+    except UnavailableError as error:
+        told = {"message": error.message(), "type": "server_error", "param": None, "code": error.code}
+        yield f"\ndata: {json.dumps({'error': told})}\n\n".encode()

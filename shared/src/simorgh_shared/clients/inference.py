@@ -1,0 +1,238 @@
+"""Asks the inference server: one pooled client a process, answers as they come, and what its silence means.
+
+It knows the server's protocol (OpenAI's shapes and our headers) and nothing of who is asking.
+"""
+
+import contextlib
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import structlog
+
+from simorgh_shared.domain.errors import UnavailableError
+
+log = structlog.get_logger()
+_RETRY_AFTER_S = 5
+_TIMEOUT = httpx.Timeout(600.0, connect=5.0)  # the first answer of a large model waits until it is loaded
+_LOOK_TIMEOUT_S = 5.0
+# The server says when it is full; idle connections end before uvicorn, after 5 s, would close them under a request.
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=2.0)
+
+
+class RefusedError(Exception):
+    """The inference server's own word for why there is no answer, or why it broke off."""
+
+    def __init__(
+        self, status: int, code: str, message: str, param: str | None = None, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True)
+class ServerModels:
+    """What the inference server has at hand, by model version."""
+
+    cached: frozenset[str]
+    """Versions whose folder lies in its cache."""
+    loaded: Mapping[str, Mapping[str, Any]]
+    """Versions that an engine holds, with the engine's state."""
+
+
+class Upstream:
+    """An answer of the server whose head has come. Close it: that is what stops the generation."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it comes as server-sent events."""
+        return self.headers.get("content-type", "").startswith("text/event-stream")
+
+    async def aclose(self) -> None:
+        """Leave the answer; the server then stops working on it."""
+        await self._response.aclose()
+
+    async def read(self) -> bytes:
+        """All of it.
+
+        Raises: UnavailableError when the server falls silent.
+        """
+        async with contextlib.aclosing(self):
+            with _silence():
+                return await self._response.aread()
+
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        """Its bytes as they come, never less than a line: what breaks off leaves no half event behind.
+
+        Raises: UnavailableError when the server falls silent.
+        """
+        rest = b""
+        with _silence():
+            async for chunk in self._response.aiter_bytes():
+                whole, newline, rest = (rest + chunk).rpartition(b"\n")
+                if newline:
+                    yield whole + newline
+
+    async def events(self) -> AsyncGenerator[dict[str, Any], None]:
+        """The JSON of its server-sent events, until `[DONE]`.
+
+        Raises: UnavailableError when it ends or falls silent before that.
+        """
+        async with contextlib.aclosing(self.lines()) as parts:
+            async for part in parts:
+                # Bytes are split at \n alone: a text may hold what else counts as a line's end (U+2028).
+                for line in part.split(b"\n"):
+                    if not line.startswith(b"data:"):
+                        continue  # a comment, or the empty line between events
+                    data = line.removeprefix(b"data:").strip()
+                    if data == b"[DONE]":
+                        return
+                    yield json.loads(data)
+        raise UnavailableError("inference_unavailable", retry_after_s=_RETRY_AFTER_S)
+
+    async def refusal(self) -> RefusedError:
+        """Why it is no answer."""
+        body = await self.read()
+        retry_after = self.headers.get("retry-after", "")
+        try:
+            error = json.loads(body)["error"]
+            code, message, param = str(error["code"]), str(error["message"]), error.get("param")
+        except (ValueError, KeyError, TypeError) as cause:
+            log.error("inference_answer_unreadable", status=self.status, body=body[:200].decode(errors="replace"))
+            raise UnavailableError("inference_unavailable", retry_after_s=_RETRY_AFTER_S) from cause
+        return RefusedError(self.status, code, message, param, int(retry_after) if retry_after.isdecimal() else None)
+
+
+class Reply:
+    """A streamed chat completion, read as the text that it says."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._events = upstream.events()
+        self._first: dict[str, Any] = {}
+        self._pieces: list[str] = []
+        self.finish_reason: str | None = None
+        self.usage: dict[str, int] | None = None
+
+    @property
+    def text(self) -> str:
+        """What has been said so far."""
+        return "".join(self._pieces)
+
+    @property
+    def turns_cut(self) -> int:
+        """Turns that the server left out for the window's sake."""
+        told = self._upstream.headers.get("x-simorgh-turns-cut", "")
+        return int(told) if told.isdecimal() else 0
+
+    async def begin(self) -> None:
+        """Wait for the first word of the server.
+
+        Raises: RefusedError, or UnavailableError when the server falls silent.
+        """
+        if self._upstream.status != httpx.codes.OK:
+            raise await self._upstream.refusal()
+        self._first = _checked(await anext(self._events))
+
+    async def pieces(self) -> AsyncGenerator[str, None]:
+        """The text as it comes; `finish_reason` and `usage` are known after the last piece.
+
+        Raises: RefusedError when it breaks off, UnavailableError when the server falls silent.
+        """
+        event: dict[str, Any] | None = self._first
+        while event is not None:
+            self.usage = event.get("usage") or self.usage
+            for choice in event.get("choices", ()):
+                self.finish_reason = choice.get("finish_reason") or self.finish_reason
+                # A model may say NUL, which PostgreSQL takes in no text.
+                if piece := (choice["delta"].get("content") or "").replace("\0", "\ufffd"):
+                    self._pieces.append(piece)
+                    yield piece
+            following = await anext(self._events, None)
+            event = None if following is None else _checked(following)
+
+    async def aclose(self) -> None:
+        """Leave it; the server then stops working on it."""
+        await self._events.aclose()
+        await self._upstream.aclose()
+
+
+class InferenceClient:
+    """The process's one client of the server; connections are kept and shared."""
+
+    def __init__(self, url: str, key: str | None) -> None:
+        headers = {"content-type": "application/json"}
+        if key is not None:
+            headers["x-simorgh-internal-key"] = key
+        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT, limits=_LIMITS, trust_env=False)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def open_chat(
+        self, body: Mapping[str, Any], *, model_name: str, request_id: str, fits_turns: bool = False
+    ) -> Upstream:
+        """Ask for a chat completion. `body` names the model by its version; `model_name` is what users call it.
+
+        With `fits_turns` the server leaves out the oldest whole turns where the window does not hold all.
+        Raises: UnavailableError when the server does not answer.
+        """
+        headers = {"x-request-id": request_id, "x-simorgh-model-name": quote(model_name)}
+        if fits_turns:
+            headers["x-simorgh-fit"] = "cut-turns"
+        # ASCII, so that half a surrogate pair reaches the server, which refuses it, instead of breaking here.
+        content = json.dumps(body).encode()
+        request = self._http.build_request("POST", "/v1/chat/completions", content=content, headers=headers)
+        return await self._open(request)
+
+    async def models(self, request_id: str) -> ServerModels:
+        """What it has at hand.
+
+        Raises: UnavailableError when the server does not answer.
+        """
+        headers = {"x-request-id": request_id}
+        request = self._http.build_request("GET", "/internal/models", headers=headers, timeout=_LOOK_TIMEOUT_S)
+        upstream = await self._open(request)
+        if upstream.status != httpx.codes.OK:
+            refused = await upstream.refusal()
+            raise UnavailableError("inference_unavailable", retry_after_s=_RETRY_AFTER_S) from refused
+        told = json.loads(await upstream.read())
+        return ServerModels(frozenset(told["cached"]), told["loaded"])
+
+    async def _open(self, request: httpx.Request) -> Upstream:
+        with _silence():
+            response = await self._http.send(request, stream=True)
+        if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            # Ours to repair: whoever asks the gateway has shown the right credentials.
+            await response.aclose()
+            log.error("inference_refused_our_key", status=response.status_code)
+            raise UnavailableError("inference_unavailable", retry_after_s=_RETRY_AFTER_S)
+        return Upstream(response)
+
+
+def _checked(event: dict[str, Any]) -> dict[str, Any]:
+    if "error" in event:
+        error = event["error"]
+        raise RefusedError(httpx.codes.BAD_GATEWAY, error["code"], error["message"], error.get("param"))
+    return event
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise UnavailableError("inference_unavailable", retry_after_s=_RETRY_AFTER_S) from error
