@@ -98,17 +98,25 @@ _EN: dict[str, str] = {
     "row_bad_csv": "this is not CSV ({reason}).",
     "sample_missing": "The sample dataset needs the package chatterbot-corpus==1.3.3. Install it.",
     "sample_changed": "The sample dataset's {file} came out with checksum {found} and not {expected}. Install chatterbot-corpus==1.3.3.",
+    "dataset_splits_differ": "The train file holds {train} rows and the test file {test} rows. Send both with the same fields, or name the kind with row_schema.",
+    "dataset_version_not_found": "Dataset {dataset_id} has no version {version}. GET /api/datasets/{dataset_id}/versions lists those that there are.",
+    "dataset_lost": "The bytes of dataset {dataset_id} are missing or damaged in storage. Upload the same file again.",
     # uploads
+    "body_too_large": "The request has more than {limit_bytes} bytes. Send less at once.",
     "upload_type": "Files of type {suffix} are not taken. Send one of {known}.",
     "upload_too_large": "The file is larger than the limit of {limit_bytes} bytes. Split it, or raise the limit.",
     "upload_unreadable": "The file could not be checked: {reason}. Nothing was kept.",
     "dataset_not_found": "There is no dataset {dataset_id} in this project. GET /api/datasets/list names those that there are.",
     # inference
     "model_not_found": "There is no model {model} in this project. GET /v1/models lists those that there are.",
+    "no_model_yet": "This project has no model to chat with yet. Train one with POST /api/train/start.",
+    "conversation_not_found": "There is no conversation {conversation_id} of yours in this project. GET /api/chat/conversations lists those that there are.",
+    "system_not_first": "A system text is taken with the first message of a new conversation only. Leave conversation_id out, or leave system out.",
     "context_length_exceeded": "The prompt has {prompt_tokens} tokens and asks for {max_tokens} more; the model's window holds {context_tokens}. Shorten one of them.",
     "prompt_refused": "The model's chat template cannot take these messages: {reason}",
     "engine_lost": "The engine that held this request has died. Nothing else is lost; send the request again.",
     "engine_busy": "The model has as many requests as it takes. Try again in {retry_after_s} s.",
+    "model_damaged": "The file {path} of model {model} is missing or damaged in storage, so the model cannot be loaded. Restore the file from a backup, or make the model again and ask for its new version.",
     "engine_start_failed": "The engine of model {model} did not start: {reason}",
 }
 

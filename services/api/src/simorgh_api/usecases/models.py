@@ -1,12 +1,29 @@
-"""Models of a project: named, found, listed, deleted."""
+"""Models of a project: named, found, listed, deleted (R-MODEL-1, the part that exists)."""
 
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_shared.db.models import Alias, Model, ModelVersion
+from simorgh_api.usecases import paging
+from simorgh_shared.db.models import Alias, Blob, ManifestEntry, Model, ModelVersion
 from simorgh_shared.domain.errors import NotFoundError
+from simorgh_shared.schemas.models import ModelView, OpenAIModel, VersionView
+from simorgh_shared.storage.blobs import StoredBlob
+
+_MAX_LOOKED_AT = 1_000  # objects of one page; each is a request to the storage
+
+
+@dataclass(frozen=True)
+class FoundVersion:
+    """A version, and the objects that it is made of."""
+
+    model_id: str
+    name: str
+    version: VersionView
+    blobs: Sequence[StoredBlob]
 
 
 def resolve(session: Session, project_id: str, name: str) -> str:
@@ -14,81 +31,148 @@ def resolve(session: Session, project_id: str, name: str) -> str:
 
     Raises: NotFoundError.
     """
-    base, _, alias = name.partition("@")
-    query = (
-        sa.select(ModelVersion.id)
-        .join(Model, Model.id == ModelVersion.model_id)
-        .where(Model.project_id == project_id, Model.deleted_at.is_(None))
+    return _resolved(session, project_id, name)[1].id
+
+
+def newest(session: Session, project_id: str) -> str:
+    """The model whose newest version was made last.
+
+    Raises: NotFoundError in a project that has none.
+    """
+    found = session.scalar(
+        _versions_of(project_id)
+        .with_only_columns(Model.id)
+        .where(ModelVersion.kind != "speech")  # it hears or speaks, and answers nothing
+        .order_by(ModelVersion.id.desc())
+        .limit(1)
     )
+    if found is None:
+        raise NotFoundError("no_model_yet")
+    return found
+
+
+def page(session: Session, project_id: str, limit: int, cursor: str | None) -> tuple[list[ModelView], str | None]:
+    """The newest models first with their versions, and the cursor to go on with."""
+    query = sa.select(Model).where(Model.project_id == project_id, Model.deleted_at.is_(None))
+    rows, more = paging.page(session, query, Model.id, "model", limit, cursor)
+    return _views(session, [row[0] for row in rows]), more
+
+
+def get(session: Session, project_id: str, model_id: str) -> ModelView:
+    """One model with all its versions.
+
+    Raises: NotFoundError.
+    """
+    return _views(session, [_model(session, project_id, model_id)])[0]
+
+
+def delete(session: Session, project_id: str, model_id: str) -> None:
+    """Take a model away; its name is free again, and nobody can ask it any more.
+
+    Raises: NotFoundError.
+    """
+    _model(session, project_id, model_id).deleted_at = sa.func.now()
+
+
+def askable(session: Session, project_id: str) -> list[OpenAIModel]:
+    """All models with a version, newest first."""
+    query = sa.select(Model.id, Model.created_at).where(
+        Model.project_id == project_id,
+        Model.deleted_at.is_(None),
+        sa.exists().where(ModelVersion.model_id == Model.id),
+    )
+    rows = session.execute(query.order_by(Model.id.desc()))
+    return [OpenAIModel(id=row.id, created=int(row.created_at.timestamp())) for row in rows]
+
+
+def one_askable(session: Session, project_id: str, name: str) -> OpenAIModel:
+    """The model that a name means, under that name.
+
+    Raises: NotFoundError.
+    """
+    model, _ = _resolved(session, project_id, name)
+    return OpenAIModel(id=name, created=int(model.created_at.timestamp()))
+
+
+def versions(
+    session: Session, project_id: str, limit: int, cursor: str | None
+) -> tuple[list[FoundVersion], str | None]:
+    """The newest versions first with their objects: fewer than `limit` where that were too many objects."""
+    rows, more = paging.page(session, _versions_of(project_id), ModelVersion.id, "mver", limit, cursor)
+    blobs = _blobs(session, [row[1].manifest_id for row in rows])
+    found: list[FoundVersion] = []
+    num_objects = 0
+    for model, version, _ in rows:
+        num_objects += len(blobs[version.manifest_id])
+        if found and num_objects > _MAX_LOOKED_AT:
+            return found, paging.encode(found[-1].version.version_id)
+        found.append(FoundVersion(model.id, model.name, _version(version), blobs[version.manifest_id]))
+    return found, more
+
+
+def _resolved(session: Session, project_id: str, name: str) -> tuple[Model, ModelVersion]:
+    base, _, alias = name.partition("@")
+    query = _versions_of(project_id)
     if alias:
         query = query.join(Alias, Alias.model_version_id == ModelVersion.id).where(
             Alias.name == alias, sa.or_(Model.id == base, Model.name == base)
         )
     else:
         query = query.where(sa.or_(ModelVersion.id == name, Model.id == name, Model.name == name))
-    found = session.scalar(query.order_by(ModelVersion.version.desc()).limit(1))
+    found = session.execute(query.order_by(ModelVersion.version.desc()).limit(1)).one_or_none()
     if found is None:
         raise NotFoundError("model_not_found", model=name)
-    return found
+    return found[0], found[1]
 
 
-def page(session: Session, project_id: str, limit: int, before: str | None) -> tuple[list[dict[str, Any]], str | None]:
-    """The newest models first with their newest versions, and the id to go on from."""
-    query = sa.select(Model).where(Model.project_id == project_id, Model.deleted_at.is_(None))
-    if before is not None:
-        query = query.where(Model.id < before)
-    rows = session.scalars(query.order_by(Model.id.desc()).limit(limit + 1)).all()
-    views = [view(row, _versions(session, row.id)) for row in rows[:limit]]
-    return views, rows[limit - 1].id if len(rows) > limit else None
-
-
-def get(session: Session, project_id: str, model_id: str) -> dict[str, Any]:
-    """One model with all its versions.
-
-    Raises: NotFoundError.
-    """
-    return view(_model(session, project_id, model_id), _versions(session, model_id))
-
-
-def delete(session: Session, project_id: str, model_id: str) -> None:
-    """Take a model away; its name is free again."""
-    _model(session, project_id, model_id).deleted_at = sa.func.now()
-
-
-def detected(session: Session, project_id: str) -> list[dict[str, Any]]:
-    """What really lies in storage: every version with its files' bytes."""
-    rows = session.execute(
+def _versions_of(project_id: str) -> "sa.Select[Model, ModelVersion]":
+    return (
         sa.select(Model, ModelVersion)
         .join(ModelVersion, ModelVersion.model_id == Model.id)
         .where(Model.project_id == project_id, Model.deleted_at.is_(None))
-        .order_by(ModelVersion.id.desc())
     )
-    return [{"model_id": m.id, "name": m.name, **_version(v)} for m, v in rows]
 
 
-def view(model: Model, versions: list[ModelVersion]) -> dict[str, Any]:
-    """A model as the API shows it."""
-    return {
-        "id": model.id,
-        "name": model.name,
-        "created_at": model.created_at,
-        "versions": [_version(version) for version in versions],
-    }
+def _blobs(session: Session, manifest_ids: Iterable[str]) -> dict[str, list[StoredBlob]]:
+    rows = session.execute(
+        sa.select(ManifestEntry.manifest_id, Blob.sha256, Blob.bytes, Blob.key)
+        .join(Blob, Blob.sha256 == ManifestEntry.sha256)
+        .where(ManifestEntry.manifest_id.in_(list(manifest_ids)))
+    )
+    found: dict[str, list[StoredBlob]] = defaultdict(list)
+    for row in rows:
+        found[row.manifest_id].append(StoredBlob(row.sha256, row.bytes, row.key))
+    return found
 
 
-def _version(version: ModelVersion) -> dict[str, Any]:
-    return {
-        "version_id": version.id,
-        "version": version.version,
-        "kind": version.kind,
-        "format": version.format,
-        "bytes": version.bytes,
-        "num_parameters": version.num_parameters,
-        "job_id": version.job_id,
-        "metrics": version.metrics,
-        "lineage": version.lineage,
-        "created_at": version.created_at,
-    }
+def _views(session: Session, models: Sequence[Model]) -> list[ModelView]:
+    rows = session.scalars(
+        sa.select(ModelVersion)
+        .where(ModelVersion.model_id.in_([model.id for model in models]))
+        .order_by(ModelVersion.version.desc())
+    )
+    found: dict[str, list[VersionView]] = defaultdict(list)
+    for row in rows:
+        found[row.model_id].append(_version(row))
+    return [
+        ModelView(id=model.id, name=model.name, created_at=model.created_at, versions=found[model.id])
+        for model in models
+    ]
+
+
+def _version(version: ModelVersion) -> VersionView:
+    return VersionView(
+        version_id=version.id,
+        version=version.version,
+        kind=version.kind,
+        format=version.format,
+        bytes=version.bytes,
+        num_parameters=version.num_parameters,
+        job_id=version.job_id,
+        metrics=version.metrics,
+        lineage=version.lineage,
+        created_at=version.created_at,
+    )
 
 
 def _model(session: Session, project_id: str, model_id: str) -> Model:
@@ -98,11 +182,3 @@ def _model(session: Session, project_id: str, model_id: str) -> Model:
     if found is None:
         raise NotFoundError("model_not_found", model=model_id)
     return found
-
-
-def _versions(session: Session, model_id: str) -> list[ModelVersion]:
-    return list(
-        session.scalars(
-            sa.select(ModelVersion).where(ModelVersion.model_id == model_id).order_by(ModelVersion.version.desc())
-        )
-    )

@@ -1,0 +1,68 @@
+"""Models of the registry as the API shows them, on the native surface and in OpenAI's shapes."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from simorgh_shared.schemas.envelope import Page
+
+
+class VersionView(BaseModel):
+    """One version of a model: a folder that never changes."""
+
+    version_id: str
+    version: int
+    kind: str
+    format: str
+    bytes: int
+    num_parameters: int | None
+    job_id: str | None
+    metrics: dict[str, Any]
+    lineage: dict[str, Any]
+    created_at: datetime
+
+
+class ModelView(BaseModel):
+    """A model with its versions, the newest first."""
+
+    id: str
+    name: str
+    created_at: datetime
+    versions: list[VersionView]
+
+
+class DetectedView(VersionView):
+    """A version, and where it really lies."""
+
+    model_id: str
+    name: str
+    storage: Literal["present", "missing"]
+    """`missing`: at least one of its objects is not in storage, or not whole."""
+    cached: bool | None
+    """Whether its folder lies in the inference server's cache; null when that server does not answer."""
+    loaded: bool | None
+    """Whether an engine holds it now; null when the inference server does not answer."""
+
+
+class DetectedPage(Page[DetectedView]):
+    """A part of what was found."""
+
+    inference_error: str | None = None
+    """Why `cached` and `loaded` are null."""
+
+
+class OpenAIModel(BaseModel):
+    """A model that can be asked, in OpenAI's shape."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: Literal["simorgh"] = "simorgh"
+
+
+class OpenAIModelList(BaseModel):
+    """Models that can be asked, in OpenAI's shape."""
+
+    object: Literal["list"] = "list"
+    data: list[OpenAIModel]
