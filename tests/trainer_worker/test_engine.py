@@ -317,11 +317,11 @@ class TestLanes:
 class TestQueue:
     def test_twenty_short_jobs_on_one_slot_end_within_four_times_their_work(self, engine: Engine) -> None:
         """R-JOB-1: the waking pool and the claim loop leave no second between two jobs."""
-        begun = time.monotonic()
-        jobs = [engine.submit(JobType.PROBE, Queue.IO, {"sleep_ms": 50}) for _ in range(20)]
-        for job_id in jobs:
-            assert engine.wait_status(job_id, "succeeded", within_s=30).result["slept_ms"] >= 50
-        assert time.monotonic() - begun < 4 * 20 * 0.050 + 1.0  # a second for submitting and looking
+        ids = [engine.submit(JobType.PROBE, Queue.IO, {"sleep_ms": 50}) for _ in range(20)]
+        jobs = [engine.wait_status(job_id, "succeeded", within_s=30) for job_id in ids]
+        assert all(job.result["slept_ms"] >= 50 for job in jobs)
+        took = max(job.finished_at for job in jobs) - min(job.queued_at for job in jobs)
+        assert took.total_seconds() < 4 * 20 * 0.050
 
     def test_rings_alone_wake_a_worker_between_polls(self, engine: Engine) -> None:
         """The doorbell: a job starts well within the poll's second, most of the time."""

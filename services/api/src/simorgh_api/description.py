@@ -1,8 +1,16 @@
-"""The gateway's description of itself: FastAPI's, with errors under the media type in which they are sent."""
+"""The gateway's description of itself: FastAPI's, with errors under the media type in which they are sent.
 
+The page at /docs is made from files of a package: FastAPI's own loads its scripts from a host on the internet, and
+is blank without one (R-DEPLOY-6).
+"""
+
+from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
 
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
@@ -20,6 +28,23 @@ class DescribedApp(FastAPI):
                 if content.get("application/json", {}).get("schema") == _PROBLEM:
                     content["application/problem+json"] = content.pop("application/json")
         return document
+
+
+def add_documentation(app: FastAPI) -> None:
+    """Serve the page that shows the API and lets one try it."""
+    app.mount("/docs/files", StaticFiles(directory=str(files("fastapi_offline") / "static")), name="docs-files")
+
+    @app.get("/docs", include_in_schema=False)
+    async def documentation() -> HTMLResponse:
+        """Swagger UI."""
+        return get_swagger_ui_html(
+            openapi_url="openapi.json",
+            title=app.title,
+            swagger_js_url="docs/files/swagger-ui-bundle.js",
+            swagger_css_url="docs/files/swagger-ui.css",
+            swagger_favicon_url="docs/files/favicon.png",
+            swagger_ui_parameters={"tryItOutEnabled": True, "persistAuthorization": True},
+        )
 
 
 def _responses(document: dict[str, Any]) -> list[dict[str, Any]]:

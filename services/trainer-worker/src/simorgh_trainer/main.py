@@ -8,6 +8,7 @@ import threading
 import warnings
 
 from celery import Celery
+from celery import Celery
 from celery.platforms import SecurityWarning
 from celery.signals import worker_shutting_down
 from redis import Redis
