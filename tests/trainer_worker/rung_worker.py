@@ -1,4 +1,4 @@
-"""A Celery worker of one slot whose only task sleeps 50 ms and says when it was done: `rung_worker.py REDIS_URL POOL`."""
+"""A Celery worker of one slot whose only task sleeps 50 ms and notes its end: `rung_worker.py REDIS_URL POOL`."""
 
 import sys
 import time
