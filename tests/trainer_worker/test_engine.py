@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import httpx
 import psutil
 import pytest
 import sqlalchemy as sa
@@ -14,8 +15,11 @@ from simorgh_shared.queue import control
 from simorgh_shared.queue.channels import NOTIFY_CONTROL
 from simorgh_shared.queue.submit import notify
 from simorgh_shared.storage import manifests
-from tests.support.engine import TINY, Engine, running_engine
+from tests.support.engine import TINY, Engine, free_port, running_engine
 from tests.support.stack import Bucket, Database
+
+
+PROBED_PORT = free_port()
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +30,9 @@ def engine(
         made.more_environment["SIMORGH_LIVENESS_S"] = "15"
         made.start_dispatcher()
         made.start_worker("train.cpu")
+        made.more_environment["SIMORGH_METRICS_PORT"] = str(PROBED_PORT)
         made.start_worker("io")
+        del made.more_environment["SIMORGH_METRICS_PORT"]
         yield made
 
 
@@ -311,6 +317,17 @@ class TestLanes:
         worker.terminate()
         worker.wait(30)
         engine.processes.remove(worker)
+
+
+class TestHealth:
+    def test_a_worker_answers_probes_and_prometheus(self, engine: Engine) -> None:
+        """R-OPS-4, R-OPS-5: every service."""
+        url = f"http://127.0.0.1:{PROBED_PORT}"
+        assert httpx.get(f"{url}/livez").json()["ok"] is True
+        ready = httpx.get(f"{url}/readyz", timeout=10)
+        assert (ready.status_code, set(ready.json()["data"]["parts"].values())) == (200, {"ok"})
+        assert "python_info" in httpx.get(f"{url}/metrics").text
+        assert httpx.get(f"{url}/nothing").status_code == 404
 
 
 class TestQueue:

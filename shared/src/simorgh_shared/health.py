@@ -90,16 +90,6 @@ def service_checks(engine: sa.Engine, store: BlobStore, redis: "Redis") -> dict[
     }
 
 
-def service_checks(engine: sa.Engine, store: BlobStore, redis: "Redis") -> dict[str, Check]:
-    """The parts that a service of the platform works with."""
-    return {
-        "database": database(engine),
-        "migrations": migrations(engine),
-        "storage": storage(store),
-        "broker": broker(redis),
-    }
-
-
 def summary(parts: Mapping[str, str], optional: Collection[str] = ("broker",)) -> dict[str, Any]:
     """The answer about these parts. Without an optional one the process works on, only slower: it is degraded."""
     down = [name for name, told in parts.items() if told != OK]

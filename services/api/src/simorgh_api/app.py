@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import AsyncIterator
 from importlib import import_module
-from importlib.util import find_spec
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -79,8 +78,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     key = settings.internal_key.get_secret_value() if settings.internal_key is not None else None
     state.inference = InferenceClient(settings.inference_url, key)
     for name in ROUTES:
-        if find_spec(f"simorgh_api.{name}") is not None:
-            app.include_router(import_module(f"simorgh_api.{name}").router)
+        app.include_router(import_module(f"simorgh_api.{name}").router)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(RequestValidationError, _other)
     app.add_exception_handler(Exception, _other)

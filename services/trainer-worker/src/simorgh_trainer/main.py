@@ -8,7 +8,6 @@ import threading
 import warnings
 
 from celery import Celery
-from celery import Celery
 from celery.platforms import SecurityWarning
 from celery.signals import worker_shutting_down
 from redis import Redis
@@ -23,6 +22,7 @@ from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.s3 import make_client
 from simorgh_trainer import tasks
 from simorgh_trainer.capacity import Device, Devices, Slots, detect_devices
+from simorgh_trainer.ledger import Ledger
 from simorgh_trainer.process import LocalLauncher, forbid_inspection
 from simorgh_trainer.runner import Runner
 from simorgh_trainer.settings import TrainerSettings
@@ -48,7 +48,7 @@ def main() -> None:
     sessions = make_sessions(engine)
     name = settings.worker_name or f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
     launcher = LocalLauncher(claim_folder(settings.work_dir, name), store, sessions)
-    runner = Runner(sessions, launcher, Publisher(redis), settings, threading.Event(), {})
+    runner = Runner(Ledger(sessions, Publisher(redis), settings), launcher, threading.Event(), {})
     worker = Worker(name, arguments.queues.split(","), slots, devices, sessions, runner, settings)
     app = make_app(redis_url)
     tasks.register(app, worker)

@@ -1,0 +1,221 @@
+"""One attempt of a job that has a child: starts it, applies what it says, passes on what is wanted, ends it.
+
+It opens no path of the child's, and holds no database session during other work.
+"""
+
+import threading
+import time
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from simorgh_shared.domain.errors import UnavailableError
+from simorgh_shared.domain.jobs import DesiredState, Outcome
+from simorgh_shared.queue import applying, checkpoints, endings
+from simorgh_shared.queue.endings import Exit
+from simorgh_shared.queue.leases import Lease, LeaseLostError
+from simorgh_shared.storage.blobs import ArtifactLostError
+from simorgh_trainer.child_events import Batch, sort_lines
+from simorgh_trainer.heartbeat import Heartbeat
+from simorgh_trainer.jobs.kinds import ChildKind
+from simorgh_trainer.ledger import RETRY_S, Ledger
+from simorgh_trainer.process import ChildRun, InputLostError, Launcher
+from simorgh_trainer.uploads import CheckpointUploads
+
+log = structlog.get_logger()
+_TICK_S = 0.05  # events wait at most two of these: 100 ms
+
+
+class Attempt:
+    """One attempt of a job that has a child."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        launcher: Launcher,
+        draining: threading.Event,
+        lease: Lease,
+        heart: Heartbeat,
+        kind: ChildKind,
+    ) -> None:
+        self._ledger = ledger
+        self._launcher = launcher
+        self._draining = draining
+        self._kind = kind
+        self._lease = lease
+        self._heart = heart
+        self._times = ledger.times
+        self._line = 0
+        self._control: dict[str, Any] = {"desired_state": "run", "drain": False, "checkpoint_request": 0}
+        self._seen_request: datetime | None = None
+        self._asked_at: float | None = None
+        self._killed_for: Outcome | None = None
+        self._last_word = time.monotonic()
+        self._ending: dict[str, Any] | None = None
+
+    def run(self) -> None:
+        """Start the child, follow it, end the attempt."""
+        child = self._start()
+        log.info("child_started", job_id=self._lease.job_id, attempt=self._lease.attempt)
+        uploads = CheckpointUploads(child, self._commit_checkpoint)
+        try:
+            how = self._follow(child, uploads)
+            if self._killed_for is None and self._wants() is not DesiredState.CANCEL:
+                uploads.finish(self._times.orphan_grace_s)
+                if uploads.error is not None:
+                    raise uploads.error
+            self._end(child, how)
+        finally:
+            child.kill()
+            uploads.abandon()
+            child.close()
+
+    def _start(self) -> ChildRun:
+        """Start the child; a checkpoint that storage has lost is given up for the one before."""
+        while True:
+            with self._ledger.sessions() as session:
+                plan = self._kind.plan(session, self._lease)
+            try:
+                return self._launcher.start(self._lease.job_id, self._lease.attempt, plan)
+            except InputLostError as error:
+                checkpoint_id = self._lease.checkpoint_id
+                if error.folder != "checkpoint" or checkpoint_id is None:
+                    raise
+                self._give_up_checkpoint(checkpoint_id, error)
+
+    def _give_up_checkpoint(self, checkpoint_id: str, lost: ArtifactLostError) -> None:
+        self._ledger.note_lost(lost)
+        self._lease, event = self._ledger.persist(
+            lambda session: checkpoints.lose(session, self._lease, checkpoint_id, lost.path), self._heart
+        )
+        self._ledger.publish([event])
+
+    def _follow(self, child: ChildRun, uploads: CheckpointUploads) -> Exit:
+        """Apply what the child says and pass on what the user wants, until it has ended."""
+        while True:
+            how = child.poll()  # before reading: what it wrote last is read after its end
+            lines = child.read_lines()
+            if lines:
+                self._last_word = time.monotonic()
+                self._apply(sort_lines(lines), uploads)
+            if how is not None:
+                return how
+            if self._heart.lost:
+                child.kill()
+                raise LeaseLostError(self._lease.job_id)
+            if uploads.error is not None:
+                raise uploads.error
+            reason = self._reason_to_kill(uploads)
+            if reason is not None:
+                self._killed_for = reason
+                return child.kill()
+            self._pass_on(child)
+            time.sleep(_TICK_S)
+
+    def _apply(self, batch: Batch, uploads: CheckpointUploads) -> None:
+        if batch.ending is not None:
+            self._ending = batch.ending
+        from_line, to_line = self._line, self._line + batch.num_lines
+        events = self._ledger.persist(
+            lambda session: applying.apply_lines(
+                session,
+                self._lease,
+                from_line=from_line,
+                to_line=to_line,
+                events=batch.events,
+                metrics=batch.metrics,
+                progress=batch.progress,
+            ),
+            self._heart,
+        )
+        self._line = to_line
+        self._ledger.publish(events)
+        for checkpoint in batch.checkpoints:
+            uploads.add(checkpoint)
+
+    def _wants(self) -> DesiredState:
+        return self._heart.wishes.desired_state
+
+    def _pass_on(self, child: ChildRun) -> None:
+        wishes, draining = self._heart.wishes, self._draining.is_set()
+        control = dict(self._control, desired_state=str(wishes.desired_state), drain=draining)
+        if wishes.checkpoint_requested_at not in (None, self._seen_request):
+            self._seen_request = wishes.checkpoint_requested_at
+            control["checkpoint_request"] = self._control["checkpoint_request"] + 1
+        if control != self._control:
+            self._control = control
+            child.write_control(control)
+        asked = draining or wishes.desired_state is not DesiredState.RUN
+        self._asked_at = (self._asked_at or time.monotonic()) if asked else None
+
+    def _reason_to_kill(self, uploads: CheckpointUploads) -> Outcome | None:
+        if self._wants() is DesiredState.CANCEL:
+            return Outcome.LEFT
+        now = time.monotonic()
+        grace_s = max(self._times.stop_grace_s, 2 * uploads.longest_save_s)
+        if self._asked_at is not None and now - self._asked_at > grace_s:
+            return Outcome.DRAINED if self._draining.is_set() else Outcome.LEFT
+        if self._heart.silent_s > self._times.orphan_grace_s:
+            return Outcome.LOST
+        return Outcome.STALLED if now - self._last_word > self._times.liveness_s else None
+
+    def _commit_checkpoint(self, child: ChildRun, checkpoint: dict[str, Any]) -> None:
+        entries = child.store(checkpoint["path"])
+        events = self._ledger.persist(
+            lambda session: checkpoints.commit(
+                session,
+                self._lease,
+                int(checkpoint["step"]),
+                str(checkpoint["reason"]),
+                entries,
+                self._kind.checkpoints_kept(self._lease),
+            ),
+            self._heart,
+        )
+        self._ledger.publish(events)
+
+    def _end(self, child: ChildRun, how: Exit) -> None:
+        ledger, lease, ending = self._ledger, self._lease, self._ending
+        if self._heart.lost:
+            raise LeaseLostError(lease.job_id)
+        if self._wants() is DesiredState.CANCEL:
+            ledger.finish(lambda session: endings.cancel(session, lease))
+        elif self._killed_for is Outcome.STALLED:
+            params = {"silent_s": round(self._times.liveness_s)}
+            self._crashed(Outcome.STALLED, "child_stalled", params, how)
+        elif self._killed_for in (Outcome.LEFT, Outcome.DRAINED):
+            ledger.finish(lambda session: endings.leave(session, lease, self._killed_for or Outcome.LEFT))
+        elif ending is not None and ending["type"] == "result" and how.exit_code == 0:
+            self._succeed(child, ending)
+        elif ending is not None and ending["type"] == "left" and how.exit_code == 0:
+            outcome = Outcome.DRAINED if ending.get("reason") == "drain" else Outcome.LEFT
+            ledger.finish(lambda session: endings.leave(session, lease, outcome))
+        elif ending is not None and ending["type"] == "failed":
+            code, params = str(ending["code"]), dict(ending.get("params", {}))
+            ledger.finish(lambda session: endings.fail(session, lease, code, params, how))
+        else:
+            tail = child.log_tail()[-1_000:]
+            self._crashed(Outcome.CRASHED, "child_crashed", {"how": how.describe(), "tail": tail}, how)
+
+    def _succeed(self, child: ChildRun, ending: dict[str, Any]) -> None:
+        entries = _until_stored(child, str(ending["path"]), self._times.orphan_grace_s, self._heart)
+        model = self._kind.new_model(self._lease, ending, entries)
+        result = {"metrics": ending.get("metrics", {}), "step": ending.get("step")}
+        self._ledger.finish(lambda session: endings.succeed(session, self._lease, result, model))
+
+    def _crashed(self, outcome: Outcome, code: str, params: dict[str, Any], how: Exit) -> None:
+        self._ledger.crash(self._lease, outcome, code, params, how)
+
+
+def _until_stored(child: ChildRun, folder: str, grace_s: float, heart: Heartbeat) -> Any:
+    """Store a folder, again and again while the storage does not answer."""
+    deadline = time.monotonic() + grace_s
+    while True:
+        try:
+            return child.store(folder)
+        except (UnavailableError, DBAPIError):
+            if heart.lost or time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_S)
