@@ -1,24 +1,26 @@
 """Models from the registry: PostgreSQL names the files, storage holds them, the cache is checked."""
 
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
 from simorgh_inference.registry import RegistrySource
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.db.models import Model, ModelVersion, Project
-from simorgh_shared.domain.errors import AppError, NotFoundError
+from simorgh_shared.domain.errors import AppError, NotFoundError, UnavailableError
 from simorgh_shared.domain.ids import new_id
 from simorgh_shared.settings import StorageSettings
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.blobs import BlobStore, file_sha256
 from simorgh_shared.storage.manifests import Entry
 from simorgh_shared.storage.s3 import make_client
-from tests.support.inference import InferenceServer
+from tests.support.inference import InferenceServer, ask, refusal
 from tests.support.stack import Bucket, Database
 
 
@@ -26,6 +28,7 @@ from tests.support.stack import Bucket, Database
 class Registry:
     """What a model is stored in."""
 
+    engine: sa.Engine
     sessions: sessionmaker[Session]
     store: BlobStore
 
@@ -65,14 +68,50 @@ def registry(database: Database, bucket: Bucket) -> Iterator[Registry]:
         s3_region=bucket.region,
     )
     client = make_client(settings)
-    yield Registry(make_sessions(engine), BlobStore(client, bucket.name))
+    yield Registry(engine, make_sessions(engine), BlobStore(client, bucket.name))
     client.close()
     engine.dispose()
 
 
 @pytest.fixture
 def source(registry: Registry, tmp_path: Path) -> RegistrySource:
-    return RegistrySource(registry.sessions, registry.store, tmp_path / "cache")
+    return RegistrySource(registry.engine, registry.store, tmp_path / "cache")
+
+
+@pytest.fixture
+def variables(database: Database, bucket: Bucket, tmp_path: Path) -> dict[str, str]:
+    """What a server on the registry is told."""
+    cache = {"SIMORGH_CACHE_DIR": str(tmp_path / "cache")}
+    return {"SIMORGH_DATABASE_URL": database.url, **cache, **bucket.environment()}
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port at which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def other_folder(tmp_path: Path) -> Path:
+    """One small file that no other model has, and one that sorts after it."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    (folder / "config.json").write_text(f'{{"only": "{new_id("here")}"}}')
+    (folder / "later.json").write_text("{}")
+    return folder
+
+
+def damage(registry: Registry, path: Path) -> None:
+    """Other bytes of the same length."""
+    blob = registry.store.put(registry.sessions, path)
+    registry.store.client.put_object(Bucket=registry.store.bucket, Key=blob.key, Body=path.read_bytes()[::-1])
+
+
+def remove(registry: Registry, path: Path) -> None:
+    """No object where the database says that there is one."""
+    registry.store.delete(registry.store.put(registry.sessions, path).key)
 
 
 def same(folder: Path, model_folder: Path) -> bool:
@@ -86,7 +125,7 @@ class TestRegistrySource:
     ) -> None:
         version_id = registry.add(model_folder)
         assert same(source.folder(version_id), model_folder)
-        assert source.cached() == [version_id]
+        assert list(source.cached()) == [version_id]
 
     def test_a_damaged_file_in_the_cache_is_fetched_again(
         self, registry: Registry, source: RegistrySource, model_folder: Path
@@ -98,19 +137,44 @@ class TestRegistrySource:
         weights.write_bytes(damaged)
         assert same(source.folder(version_id), model_folder)
 
-    def test_a_damaged_object_is_refused_and_not_cached(
-        self, registry: Registry, source: RegistrySource, model_folder: Path, tmp_path: Path
+    @pytest.mark.parametrize("harm", [damage, remove])
+    def test_a_harmed_object_is_refused_and_not_cached(
+        self,
+        registry: Registry,
+        source: RegistrySource,
+        other_folder: Path,
+        harm: Callable[[Registry, Path], None],
     ) -> None:
-        (tmp_path / "other").mkdir()
-        path = tmp_path / "other" / "config.json"
-        path.write_text('{"only": "here"}')
-        version_id = registry.add(path.parent)
-        blob = registry.store.put(registry.sessions, path)
-        registry.store.client.put_object(Bucket=registry.store.bucket, Key=blob.key, Body=b'{"only": "harm"}')
-        with pytest.raises(AppError, match=r"config\.json\) is missing or damaged") as refused:
-            source.folder(version_id)
-        assert refused.value.code == "artifact_lost"
-        assert source.cached() == []
+        """R-MODEL-1: the sentence names the file and not where it lies in storage."""
+        version_id = registry.add(other_folder)
+        harm(registry, other_folder / "config.json")
+        for _ in range(2):
+            with pytest.raises(
+                AppError, match=rf"file config\.json of model {version_id} is missing or damaged"
+            ) as refused:
+                source.folder(version_id)
+            assert (refused.value.code, refused.value.status) == ("model_damaged", 500)
+            assert source.cached() == {}
+
+    def test_a_database_that_does_not_answer(self, registry: Registry, closed_port: int, tmp_path: Path) -> None:
+        """R-TRAIN-7: told apart from a mistake, and with when to try again."""
+        engine = make_engine(f"postgresql+psycopg://nobody:x@127.0.0.1:{closed_port}/none")
+        silent = RegistrySource(engine, registry.store, tmp_path)
+        assert silent.parts()["database"]() == "does not answer"
+        assert silent.parts()["storage"]() == "ok"
+        with pytest.raises(UnavailableError) as outage:
+            silent.folder("mver_any")
+        assert (outage.value.code, outage.value.retry_after_s) == ("database_unavailable", 5)
+
+    def test_a_database_whose_connections_are_all_taken(
+        self, registry: Registry, database: Database, tmp_path: Path
+    ) -> None:
+        engine = sa.create_engine(database.url, pool_size=1, max_overflow=0, pool_timeout=0.1)
+        busy = RegistrySource(engine, registry.store, tmp_path)
+        with engine.connect(), pytest.raises(UnavailableError) as outage:
+            busy.folder("mver_any")
+        engine.dispose()
+        assert outage.value.code == "database_unavailable"
 
     def test_a_model_that_there_is_not(self, source: RegistrySource) -> None:
         with pytest.raises(NotFoundError, match="There is no model mver_none"):
@@ -119,23 +183,71 @@ class TestRegistrySource:
 
 class TestServer:
     def test_it_answers_with_a_model_of_the_registry(
-        self,
-        registry: Registry,
-        serve: Callable[..., InferenceServer],
-        model_folder: Path,
-        database: Database,
-        bucket: Bucket,
-        tmp_path: Path,
+        self, registry: Registry, serve: Callable[..., InferenceServer], model_folder: Path, variables: dict[str, str]
     ) -> None:
-        """R-CHAT-1: by the version's id; an unknown one is 404."""
+        """R-CHAT-1: by the version's id; an unknown one is 404; the list has it once it lies here."""
         version_id = registry.add(model_folder)
-        variables = {"SIMORGH_DATABASE_URL": database.url, "SIMORGH_CACHE_DIR": str(tmp_path / "cache")}
-        server = serve(**variables, **bucket.environment())
-        body = {"model": version_id, "messages": [{"role": "user", "content": "سلام"}], "max_tokens": 4}
-        given = httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
+        server = serve(**variables)
+        assert httpx.get(f"{server.url}/v1/models").json() == {"object": "list", "data": []}
+        given = ask(server, model=version_id, max_tokens=4)
         assert given.status_code == 200, given.text
         assert given.json()["model"] == version_id
         assert list(server.loaded()) == [version_id]
-        unknown = httpx.post(f"{server.url}/v1/chat/completions", json=body | {"model": "none"}, timeout=60)
-        assert unknown.status_code == 404
-        assert unknown.json()["error"]["code"] == "model_not_found"
+        (listed,) = httpx.get(f"{server.url}/v1/models").json()["data"]
+        assert (listed["id"], listed["object"], listed["owned_by"]) == (version_id, "model", "simorgh")
+        refusal(ask(server, model="none"), 404, "model_not_found")
+
+    def test_a_damaged_model_is_no_answer(
+        self,
+        registry: Registry,
+        serve: Callable[..., InferenceServer],
+        other_folder: Path,
+        variables: dict[str, str],
+    ) -> None:
+        """R-MODEL-1: a 5xx that names the file, that stock clients do not try again, and that nothing is kept of."""
+        version_id = registry.add(other_folder)
+        remove(registry, other_folder / "config.json")
+        server = serve(**variables)
+        for stream in (False, True):
+            given = ask(server, model=version_id, stream=stream)
+            sentence = refusal(given, 500, "model_damaged")
+            assert "config.json" in sentence
+            assert version_id in sentence
+            assert given.headers["x-should-retry"] == "false"
+        assert httpx.get(f"{server.url}/v1/models").json()["data"] == []
+        assert list(Path(variables["SIMORGH_CACHE_DIR"]).iterdir()) == []
+
+    def test_a_database_that_is_gone(
+        self, serve: Callable[..., InferenceServer], variables: dict[str, str], closed_port: int
+    ) -> None:
+        """R-OPS-4, R-API-3: 503 with when to try again, and unready by the part's name."""
+        url = f"postgresql+psycopg://nobody:x@127.0.0.1:{closed_port}/none"
+        server = serve(**variables | {"SIMORGH_DATABASE_URL": url}, until="/livez")
+        for stream in (False, True):
+            given = ask(server, stream=stream)
+            refusal(given, 503, "database_unavailable")
+            assert given.headers["retry-after"] == "5"
+        ready = httpx.get(f"{server.url}/readyz", timeout=10)
+        assert (ready.status_code, ready.json()["data"]["parts"]) == (
+            503,
+            {"database": "does not answer", "storage": "ok"},
+        )
+
+    def test_a_storage_that_is_gone(
+        self,
+        registry: Registry,
+        serve: Callable[..., InferenceServer],
+        variables: dict[str, str],
+        other_folder: Path,
+        closed_port: int,
+    ) -> None:
+        """R-OPS-4, R-API-3."""
+        version_id = registry.add(other_folder)
+        gone = {"SIMORGH_S3_ENDPOINT_URL": f"http://127.0.0.1:{closed_port}"}
+        server = serve(**variables | gone, until="/livez")
+        given = ask(server, model=version_id)
+        refusal(given, 503, "storage_unavailable")
+        assert given.headers["retry-after"] == "5"
+        ready = httpx.get(f"{server.url}/readyz", timeout=10)
+        assert (ready.status_code, ready.json()["data"]["parts"]["database"]) == (503, "ok")
+        assert ready.json()["data"]["parts"]["storage"] != "ok"

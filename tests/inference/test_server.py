@@ -13,44 +13,15 @@ import openai
 import psutil
 import pytest
 
-from tests.support.inference import CONTEXT_TOKENS, InferenceServer
+from tests.support.inference import CONTEXT_TOKENS, LONG, QUESTION, InferenceServer, answer, ask, refusal
 
 KEY = "a key for the gateway"
 HEADERS = {"x-simorgh-internal-key": KEY}
-QUESTION = [{"role": "user", "content": "حال شما چطور است؟ 🐦‍🔥"}]
-LONG = {"model": "noise", "messages": QUESTION, "temperature": 0, "max_tokens": 1500}  # never draws the end token
 
 
 @pytest.fixture(scope="module")
 def server(serve: Callable[..., InferenceServer], model_folder: Path) -> InferenceServer:
     return serve("--model-dir", str(model_folder), SIMORGH_MAX_WAITING="3", SIMORGH_S3_SECRET_ACCESS_KEY="secret")
-
-
-def ask(server: InferenceServer, **fields: Any) -> httpx.Response:
-    body = {"model": "noise", "messages": QUESTION, "temperature": 0, "max_tokens": 24} | fields
-    return httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
-
-
-def answer(server: InferenceServer, **fields: Any) -> str:
-    given = ask(server, **fields)
-    assert given.status_code == 200, given.text
-    return given.json()["choices"][0]["message"]["content"]
-
-
-def refusal(given: httpx.Response, status: int, code: str) -> str:
-    assert given.status_code == status, given.text
-    error = given.json()["error"]
-    assert error["code"] == code
-    return error["message"]
-
-
-def pid(server: InferenceServer) -> int:
-    answer(server, max_tokens=1)
-    return server.loaded()["noise"]["pid"]
-
-
-def is_idle(server: InferenceServer) -> bool:
-    return all(child["num_active"] == 0 for child in server.loaded().values())
 
 
 class TestChat:
@@ -119,7 +90,7 @@ class TestChat:
             assert len(answer(server)) > 0
             assert server.loaded()["noise"]["num_active"] == 1
             next(lines)
-        server.wait(lambda: is_idle(server), "it is idle")
+        server.wait(server.is_idle, "it is idle")
 
 
 class TestRefusals:
@@ -162,15 +133,15 @@ class TestRefusals:
 
 class TestEngineChild:
     def test_it_has_the_threads_setting_and_no_secrets(self, server: InferenceServer) -> None:
-        environment = psutil.Process(pid(server)).environ()
+        environment = psutil.Process(server.pid()).environ()
         assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
         assert environment["GOMP_SPINCOUNT"] == "0"
         assert "SIMORGH_S3_SECRET_ACCESS_KEY" not in environment
-        assert os.getsid(pid(server)) == pid(server)
+        assert os.getsid(server.pid()) == server.pid()
 
     def test_a_killed_child_costs_only_what_it_held(self, server: InferenceServer) -> None:
         """R-CHAT-1: a stream ends with an error event, a plain request with 502; the next one works."""
-        before, expected = pid(server), answer(server)
+        before, expected = server.pid(), answer(server)
         with ThreadPoolExecutor(1) as threads:
             plain = threads.submit(ask, server, max_tokens=1500)
             with httpx.stream(
@@ -178,21 +149,40 @@ class TestEngineChild:
             ) as stream:
                 lines = stream.iter_lines()
                 next(lines)
-                server.wait(lambda: server.loaded()["noise"]["num_active"] == 2, "both run")
+                server.wait(lambda: server.loaded()["noise"]["num_taken"] == 2, "both run")
                 os.kill(before, signal.SIGKILL)
                 last = [line for line in lines if line][-1]
             assert json.loads(last.removeprefix("data: "))["error"]["code"] == "engine_lost"
             assert "send the request again" in refusal(plain.result(), 502, "engine_lost")
         assert answer(server) == expected
-        assert pid(server) != before
+        assert server.pid() != before
+
+    def test_a_request_that_the_engine_had_not_taken_goes_to_a_new_one(self, server: InferenceServer) -> None:
+        """R-CHAT-3: an engine that stands still takes nothing, and is killed with what it was given."""
+        before, expected = server.pid(), answer(server)
+        os.kill(before, signal.SIGSTOP)
+        with ThreadPoolExecutor(3) as threads:
+            given = [threads.submit(answer, server) for _ in range(3)]
+            server.wait(lambda: server.loaded()["noise"]["num_active"] == 3, "it holds them")
+            assert server.loaded()["noise"]["num_taken"] == 0
+            os.kill(before, signal.SIGKILL)
+            assert {one.result() for one in given} == {expected}
+        assert server.pid() != before
+
+    def test_requests_in_the_instant_of_a_kill_are_answered(self, server: InferenceServer) -> None:
+        """R-CHAT-3: whether the front has noticed or not."""
+        expected = answer(server)
+        for _ in range(4):
+            os.kill(server.loaded()["noise"]["pid"], signal.SIGKILL)
+            assert answer(server) == expected
 
     def test_first_requests_that_come_together_load_once(self, server: InferenceServer) -> None:
-        os.kill(pid(server), signal.SIGKILL)
+        os.kill(server.pid(), signal.SIGKILL)
         with ThreadPoolExecutor(3) as threads:
             texts = set(threads.map(lambda _: answer(server, max_tokens=4), range(3)))
         assert len(texts) == 1
         alive = [one for one in psutil.Process(server.process.pid).children() if one.status() != psutil.STATUS_ZOMBIE]
-        assert [one.pid for one in alive] == [pid(server)]
+        assert [one.pid for one in alive] == [server.pid()]
 
     def test_it_stops_when_the_client_leaves_a_stream(self, server: InferenceServer) -> None:
         """R-CHAT-3."""
@@ -201,15 +191,15 @@ class TestEngineChild:
         ) as left:
             lines = left.iter_lines()
             next(lines)
-            assert not is_idle(server)
-        server.wait(lambda: is_idle(server), "it is idle", within_s=1.0)
+            assert not server.is_idle()
+        server.wait(server.is_idle, "it is idle", within_s=1.0)
 
     def test_it_stops_when_the_client_leaves_a_plain_request(self, server: InferenceServer) -> None:
         """R-CHAT-3."""
-        pid(server)
+        server.pid()
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{server.url}/v1/chat/completions", json=LONG, timeout=0.3)
-        server.wait(lambda: is_idle(server), "it is idle", within_s=1.0)
+        server.wait(server.is_idle, "it is idle", within_s=1.0)
 
 
 class TestShutdown:
@@ -219,7 +209,7 @@ class TestShutdown:
         """By SIGTERM the front ends its children; by SIGKILL the kernel does."""
         for how in (signal.SIGTERM, signal.SIGKILL):
             ended = serve("--model-dir", str(model_folder))
-            child = psutil.Process(pid(ended))
+            child = psutil.Process(ended.pid())
             ended.process.send_signal(how)
             ended.process.wait(20)
             child.wait(5)

@@ -18,7 +18,6 @@ from simorgh_shared.storage import manifests
 from tests.support.engine import TINY, Engine, free_port, running_engine
 from tests.support.stack import Bucket, Database
 
-
 PROBED_PORT = free_port()
 
 

@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from simorgh_api.asking import or_silence
 from simorgh_shared.clients.inference import InferenceClient, RefusedError, Reply
 from simorgh_shared.domain.errors import UnavailableError
 
@@ -146,48 +145,5 @@ class TestReply:
             async with server(body, status, "text/plain") as (client, _):
                 with pytest.raises(UnavailableError):
                     await read(client)
-
-        run(check)
-
-
-class TestSilence:
-    def test_silence_is_told_until_the_next_piece(self) -> None:
-        """R-CHAT-2: proxies keep a stream open that says something; the piece itself is not lost by waiting."""
-
-        async def check() -> None:
-            spoken = asyncio.Event()
-
-            async def pieces() -> AsyncGenerator[str, None]:
-                yield "a"
-                await spoken.wait()
-                yield "b"
-
-            seen: list[str | None] = []
-            async for piece in or_silence(pieces(), silence_s=0.02):
-                seen.append(piece)
-                if seen.count(None) == 2:
-                    spoken.set()
-            assert seen[0] == "a"
-            assert seen[-1] == "b"
-            assert set(seen[1:-1]) == {None}
-
-        run(check)
-
-    def test_leaving_ends_the_reading(self) -> None:
-        """R-CHAT-3: what reads the server is closed with it."""
-
-        async def check() -> None:
-            closed = asyncio.Event()
-
-            async def pieces() -> AsyncGenerator[str, None]:
-                try:
-                    await asyncio.Event().wait()
-                    yield "never"
-                finally:
-                    closed.set()
-
-            async with contextlib.aclosing(or_silence(pieces(), silence_s=0.02)) as told:
-                assert await anext(told) is None
-            assert closed.is_set()
 
         run(check)

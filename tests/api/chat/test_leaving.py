@@ -67,12 +67,13 @@ class TestChat:
                 if name == "start":
                     conversation_id = data["conversation_id"]
                     assert world.num_messages(conversation_id) == 0
+                    assert world.num_open_transactions() == 0
                 else:
                     seen += data["content"]
                 if len(seen) > 40:
                     break
         assert_stops(world)
-        world.engine.wait(lambda: world.num_messages(conversation_id) == 2, "the turn is kept")
+        world.engine.wait(lambda: world.num_messages(conversation_id) == 2, "the turn is kept", within_s=10)
         question, cut_off = history(account, conversation_id)
         assert (question["content"], question["position"]) == ("بگو و نایست", 1)
         assert cut_off["content"].startswith(seen)

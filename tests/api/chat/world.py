@@ -78,6 +78,15 @@ class World:
             query = sa.text("SELECT count(*) FROM messages WHERE conversation_id = :id")
             return session.scalar(query, {"id": conversation_id}) or 0
 
+    def num_open_transactions(self) -> int:
+        """Transactions that the gateway holds open."""
+        with self.engine.sessions() as session:
+            query = sa.text(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name = 'simorgh-api' AND state LIKE 'idle in transaction%'"
+            )
+            return session.scalar(query) or 0
+
 
 @contextmanager
 def running_world(

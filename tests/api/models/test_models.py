@@ -8,9 +8,23 @@ from typing import Any
 import httpx
 import openai
 import pytest
+import sqlalchemy as sa
 
 from tests.api.chat.world import World, ok, refused
 from tests.support.gateway import Account
+
+_FOUR_HUNDRED_FILES = sa.text(
+    """
+    WITH files AS (
+        SELECT 'part-' || n AS path, encode(sha256(convert_to(:version_id || n, 'UTF8')), 'hex') AS sha256
+        FROM generate_series(1, 400) n
+    ), stored AS (
+        INSERT INTO blobs (sha256, key, bytes) SELECT sha256, 'nowhere/' || sha256, 1 FROM files
+    )
+    INSERT INTO manifest_entries (manifest_id, path, sha256, bytes)
+    SELECT v.manifest_id, f.path, f.sha256, 1 FROM files f, model_versions v WHERE v.id = :version_id
+    """
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +110,21 @@ class TestDetected:
             seen += [one["version_id"] for one in page["data"]]
             cursor = page["next_cursor"]
         assert seen == sorted(made, reverse=True)
+
+    def test_a_page_asks_for_a_bounded_number_of_objects(
+        self, silent_world: World, sign_up: Callable[[], Account]
+    ) -> None:
+        """R-MODEL-1: versions of many files come in shorter pages; none is left out."""
+        account = sign_up()
+        made = [silent_world.add_model(account.project_id, name)[1] for name in "abc"]
+        with silent_world.engine.sessions.begin() as session:
+            for version_id in made:
+                session.execute(_FOUR_HUNDRED_FILES, {"version_id": version_id})
+        first = detected(account)
+        assert [one["storage"] for one in first["data"]] == ["missing", "missing"]
+        second = account.client.get("/api/models/detected", params={"cursor": first["next_cursor"]}).json()
+        assert [one["version_id"] for one in first["data"] + second["data"]] == sorted(made, reverse=True)
+        assert second["next_cursor"] is None
 
 
 class TestModels:
