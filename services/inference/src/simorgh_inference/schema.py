@@ -1,30 +1,97 @@
-"""The request of /v1/chat/completions as far as this server answers it. What would change the answer is refused."""
+"""The request of /v1/chat/completions as far as this server answers it. What would change the answer is refused.
 
-from typing import Any, Literal
+A field that is null means its default, and a field at its neutral value is taken, as stock clients send both.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+_MOST_CHARACTERS = 1_000_000
+_SHOWN_CHARACTERS = 80
+_NOT_SUPPORTED = "not_supported"
 
 
-class ChatMessage(BaseModel):
-    """One turn."""
+def _only(*neutral: object, says: str) -> AfterValidator:
+    """Takes these values alone; the refusal names what is supported."""
 
-    model_config = ConfigDict(extra="ignore")
-    role: Literal["system", "user", "assistant"]
-    content: str = Field(max_length=1_000_000)
+    def check(given: object) -> object:
+        if given in neutral:
+            return given
+        told = {
+            "given": json.dumps(given)[:_SHOWN_CHARACTERS],
+            "says": says,
+            "known": " or ".join(json.dumps(value) for value in neutral or (None,)),
+        }
+        raise PydanticCustomError(
+            _NOT_SUPPORTED, "{given} is not supported: {says}. Leave it out or send {known}", told
+        )
+
+    return AfterValidator(check)
 
 
-class StreamOptions(BaseModel):
+_NO_TOOLS = "this server calls no tools"
+_NO_AUDIO = "this server answers with text alone"
+
+
+class _Fields(BaseModel):
+    """Fields where null means that they were left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class ChatMessage(_Fields):
+    """One turn. An assistant's may be echoed as it was answered."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str = Field(max_length=_MOST_CHARACTERS)
+    name: str | None = Field(None, max_length=64)
+    """For templates that tell who speaks."""
+    refusal: str | None = None
+    annotations: list[Any] | None = None
+    tool_calls: Annotated[list[Any], _only([], says=_NO_TOOLS)] = Field(default_factory=list)
+    function_call: Annotated[Any, _only(says=_NO_TOOLS)] = None
+    audio: Annotated[Any, _only(says=_NO_AUDIO)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said_or_refused(cls, given: object) -> object:
+        """An assistant's message without content said its refusal, or nothing."""
+        if isinstance(given, dict) and given.get("role") == "assistant" and given.get("content") is None:
+            return given | {"content": given.get("refusal") or ""}
+        return given
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _joined(cls, given: object) -> object:
+        return "".join(_text(part, number) for number, part in enumerate(given)) if isinstance(given, list) else given
+
+    def for_engine(self) -> dict[str, str]:
+        """The message as the template sees it."""
+        role = "system" if self.role == "developer" else self.role
+        return {"role": role, "content": self.content} | ({"name": self.name} if self.name else {})
+
+
+class StreamOptions(_Fields):
     """What a stream tells beside the text."""
 
-    model_config = ConfigDict(extra="forbid")
     include_usage: bool = False
+    include_obfuscation: Annotated[Any, _only(False, says="the pieces of a stream are not padded")] = False
 
 
-class ChatRequest(BaseModel):
+class ChatRequest(_Fields):
     """A chat request."""
 
-    model_config = ConfigDict(extra="forbid")
-    model: str
+    model: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")
     messages: list[ChatMessage] = Field(min_length=1)
     stream: bool = False
     stream_options: StreamOptions | None = None
@@ -32,25 +99,63 @@ class ChatRequest(BaseModel):
     max_completion_tokens: int | None = Field(None, ge=1)
     temperature: float = Field(1.0, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)
-    seed: int | None = Field(None, ge=0, lt=2**63)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: list[str] = Field(default_factory=list, max_length=4)
-    n: Literal[1] = 1
+
+    # These have no say in the answer.
     user: str | None = None
     metadata: dict[str, Any] | None = None
-    store: bool | None = None
+    parallel_tool_calls: bool | None = None
+    prediction: Any = None
+    prompt_cache_key: str | None = None
+    prompt_cache_options: Any = None
+    prompt_cache_retention: str | None = None
+    safety_identifier: str | None = None
+
+    # These have, at any other value.
+    audio: Annotated[Any, _only(says=_NO_AUDIO)] = None
+    frequency_penalty: Annotated[Any, _only(0, says="this server applies no penalties")] = 0
+    function_call: Annotated[Any, _only("none", "auto", says=_NO_TOOLS)] = None
+    functions: Annotated[Any, _only([], says=_NO_TOOLS)] = None
+    logit_bias: Annotated[Any, _only({}, says="this server biases no tokens")] = None
+    logprobs: Annotated[Any, _only(False, says="this server tells no log-probabilities")] = False
+    modalities: Annotated[Any, _only(["text"], says=_NO_AUDIO)] = None
+    moderation: Annotated[Any, _only(says="this server judges no content")] = None
+    n: Annotated[Any, _only(1, says="this server gives one answer to a request")] = 1
+    presence_penalty: Annotated[Any, _only(0, says="this server applies no penalties")] = 0
+    reasoning_effort: Annotated[Any, _only("none", says="reasoning cannot be steered")] = None
+    response_format: Annotated[Any, _only({"type": "text"}, says="the answer is free text")] = None
+    service_tier: Annotated[Any, _only("auto", "default", says="all requests are served alike")] = None
+    store: Annotated[Any, _only(False, says="this server keeps no answers")] = False
+    tool_choice: Annotated[Any, _only("none", "auto", says=_NO_TOOLS)] = None
+    tools: Annotated[Any, _only([], says=_NO_TOOLS)] = None
+    top_logprobs: Annotated[Any, _only(0, says="this server tells no log-probabilities")] = None
+    verbosity: Annotated[Any, _only("medium", says="the length of answers cannot be steered")] = None
+    web_search_options: Annotated[Any, _only(says="this server searches nothing")] = None
 
     @field_validator("stop", mode="before")
     @classmethod
     def _as_list(cls, given: object) -> object:
-        return [given] if isinstance(given, str) else given or []
+        return [given] if isinstance(given, str) else given
 
     def for_engine(self) -> dict[str, Any]:
         """The request as it crosses the socket."""
         return {
-            "messages": [message.model_dump() for message in self.messages],
+            "messages": [message.for_engine() for message in self.messages],
             "max_tokens": self.max_completion_tokens or self.max_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
             "seed": self.seed,
             "stop": [stop for stop in self.stop if stop],
         }
+
+
+def _text(part: object, number: int) -> str:
+    """The text of one part of a content."""
+    kind = part.get("type") if isinstance(part, dict) else None
+    text = part.get(kind) if isinstance(part, dict) and kind in ("text", "refusal") else None
+    if not isinstance(text, str):
+        told = {"number": number, "kind": json.dumps(kind)[:_SHOWN_CHARACTERS]}
+        sentence = "part {number} is of type {kind}, and this server reads parts of type text alone"
+        raise PydanticCustomError(_NOT_SUPPORTED, sentence, told)
+    return text
