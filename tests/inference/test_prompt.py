@@ -129,6 +129,13 @@ class TestLimits:
         tokenizer.chat_template = TEMPLATE
         assert maker.encode(CONVERSATION) == transformers_ids(tokenizer, CONVERSATION)
 
+    def test_a_template_that_writes_nothing(self, model_folder: Path) -> None:
+        """An empty prompt would end the engine."""
+        tokenizer = byte_level(model_folder)
+        tokenizer.chat_template = "{{ messages[0]['content'] }}"
+        with pytest.raises(PromptRefusedError, match="no text"):
+            PromptMaker(tokenizer).encode([{"role": "user", "content": ""}])
+
     def test_a_template_that_writes_on_and_on(self, model_folder: Path) -> None:
         """R-CHAT-5: what would be tokenized for minutes is refused."""
         tokenizer = byte_level(model_folder)

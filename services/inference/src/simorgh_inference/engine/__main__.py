@@ -12,6 +12,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from simorgh_inference.engine.protocol import PromptRefusedError
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -50,6 +52,8 @@ def _serve(engine: Any, connection: socket.socket) -> None:
             if message["op"] == "cancel":
                 engine.cancel(message["id"])
             else:
+                # Said at once and not with the step, which may be long: what the front does not hear of it sends again.
+                _send(connection, {"step": [{"id": message["id"], "taken": True}]})
                 refused = _add(engine, message)
                 if refused is not None:
                     pieces.append(refused)
@@ -63,7 +67,8 @@ def _add(engine: Any, message: dict[str, Any]) -> Any:
     try:
         return engine.add(message)
     except Exception as error:  # a template can raise anything: it costs its own request only
-        params = {"reason": f"{type(error).__name__}: {error}"[:300]}
+        reason = str(error) if isinstance(error, PromptRefusedError) else f"{type(error).__name__}: {error}"
+        params = {"reason": reason[:300]}
         return {"id": message["id"], "finish": "error", "error": {"code": "prompt_refused", "params": params}}
 
 

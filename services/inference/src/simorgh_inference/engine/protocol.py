@@ -1,20 +1,26 @@
 """What crosses the socket: one JSON object a line. A step's output for all clients is one line.
 
-To the engine: `{"op": "generate", "id", "messages", "max_tokens", "temperature", "top_p", "seed", "stop"}`,
-`{"op": "cancel", "id"}`. From it: `{"ready": {...}}` once, then `{"step": [Piece, …]}`.
+To the engine: `{"op": "generate", "id", …}` with the members of GenerateRequest, and `{"op": "cancel", "id"}`. From it:
+`{"ready": {...}}` once, then `{"step": [Piece, …]}`.
+
+The engine's first word on a request is `{"id", "taken": true}`, sent before any work on it. A request whose engine
+dies before that word was never begun, and the front gives it to another engine; one that was taken is lost with it.
 """
 
 from typing import Any, Literal, TypedDict
 
 
 class Piece(TypedDict, total=False):
-    """What a step made for one request."""
+    """What a step made for one request: a token's text, which may be empty, or the word that the request was taken."""
 
     id: str
+    taken: Literal[True]
     text: str
     finish: Literal["stop", "length", "cancelled", "error"]
     prompt_tokens: int
     completion_tokens: int
+    turns_cut: int
+    """With the first token of a request that let turns be cut."""
     error: dict[str, Any]
 
 
@@ -29,3 +35,9 @@ class GenerateRequest(TypedDict):
     top_p: float
     seed: int | None
     stop: list[str]
+    cut_turns: bool
+    """Whether the oldest turns may be left out so that the rest fits."""
+
+
+class PromptRefusedError(Exception):
+    """The template cannot make a prompt of these messages; the message says why."""

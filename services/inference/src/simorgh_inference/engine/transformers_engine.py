@@ -11,14 +11,12 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from simorgh_inference.engine import turns
+from simorgh_inference.engine.prompt import PromptMaker
 from simorgh_inference.engine.protocol import GenerateRequest, Piece
 from simorgh_inference.engine.text import TextStream
 
-DEFAULT_TEMPLATE = (
-    "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
-    "{% if add_generation_prompt %}assistant:{% endif %}"
-)
-"""For a model that brings no chat template: `role: content` a line, then `assistant:`."""
+_GREEDY_BELOW = 1e-5  # logits divided by less overflow, and what cannot be drawn from ends the engine
 
 
 @dataclass
@@ -28,6 +26,7 @@ class _Sequence:
     limit: int
     stream: TextStream
     generator: torch.Generator
+    turns_cut: int
     past: Any = None
     next_ids: list[int] = field(default_factory=list)
     num_new: int = 0
@@ -41,8 +40,7 @@ class TransformersEngine:
         self._model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
         ).eval()
-        if not self._tokenizer.chat_template:
-            self._tokenizer.chat_template = DEFAULT_TEMPLATE
+        self._prompts = PromptMaker(self._tokenizer)
         configured = self._model.generation_config.eos_token_id
         self._eos = set(configured if isinstance(configured, list) else [configured]) | {self._tokenizer.eos_token_id}
         self.context_tokens = int(self._model.config.max_position_embeddings)
@@ -54,12 +52,11 @@ class TransformersEngine:
         return not self._active
 
     def add(self, request: GenerateRequest) -> Piece | None:
-        """Take a request; a piece with the error where it cannot be done."""
-        prompt = list(
-            self._tokenizer.apply_chat_template(
-                request["messages"], add_generation_prompt=True, tokenize=True, return_dict=True
-            )["input_ids"]
-        )
+        """Take a request; a piece with the error where it cannot be done.
+
+        Raises: PromptRefusedError, or whatever the model's chat template raises.
+        """
+        prompt, turns_cut = self._prompt(request)
         room = self.context_tokens - len(prompt)
         wanted = request["max_tokens"]
         if room < 1 or (wanted or 0) > room:
@@ -68,7 +65,7 @@ class TransformersEngine:
         generator = torch.Generator().manual_seed(request["seed"] if request["seed"] is not None else torch.seed())
         stream = TextStream(lambda ids: str(self._tokenizer.decode(ids, skip_special_tokens=True)), request["stop"])
         self._active[request["id"]] = _Sequence(
-            request, prompt, min(wanted or room, room), stream, generator, next_ids=prompt
+            request, prompt, min(wanted or room, room), stream, generator, turns_cut, next_ids=prompt
         )
         return None
 
@@ -85,6 +82,13 @@ class TransformersEngine:
                 self._active.pop(piece["id"], None)
         return pieces
 
+    def _prompt(self, request: GenerateRequest) -> tuple[list[int], int]:
+        """The ids, and how many turns were left out. A request that names no limit keeps a quarter of the window."""
+        if not request["cut_turns"]:
+            return self._prompts.encode(request["messages"]), 0
+        answer_tokens = request["max_tokens"] or -(-self.context_tokens // 4)
+        return turns.fit(request["messages"], self._prompts.encode, self.context_tokens - answer_tokens)
+
     def _advance(self, sequence: _Sequence) -> Piece:
         output = self._model(input_ids=torch.tensor([sequence.next_ids]), past_key_values=sequence.past, use_cache=True)
         sequence.past = output.past_key_values
@@ -92,6 +96,8 @@ class TransformersEngine:
         sequence.next_ids = [token]
         sequence.num_new += 1
         piece = Piece(id=sequence.request["id"], text="")
+        if sequence.request["cut_turns"] and sequence.num_new == 1:
+            piece["turns_cut"] = sequence.turns_cut
         if token in self._eos:
             piece["text"], piece["finish"] = sequence.stream.rest(), "stop"
         else:
@@ -107,11 +113,12 @@ class TransformersEngine:
 
 
 def _choose(logits_V: torch.Tensor, request: GenerateRequest, generator: torch.Generator) -> int:
-    """The next token: the best one at temperature 0, else drawn from the nucleus `top_p`."""
-    if request["temperature"] == 0:
+    """The next token: the best one at temperature 0, else drawn from the nucleus `top_p`, which holds the best one."""
+    if request["temperature"] < _GREEDY_BELOW:
         return int(logits_V.argmax())
     probabilities_V = torch.softmax(logits_V / request["temperature"], dim=-1)
     sorted_V, order_V = probabilities_V.sort(descending=True)
     before_V = sorted_V.cumsum(-1) - sorted_V
     kept_V = sorted_V.masked_fill(before_V >= request["top_p"], 0.0)
+    kept_V[0] = sorted_V[0]  # the smallest nuclei are 0 in float32
     return int(order_V[torch.multinomial(kept_V, 1, generator=generator)])
