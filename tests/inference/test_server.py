@@ -62,6 +62,13 @@ class TestChat:
         texts = [answer(server, temperature=1.0, seed=seed, max_tokens=40) for seed in (1, 1, 2)]
         assert texts[0] == texts[1] != texts[2]
 
+    def test_the_smallest_temperature_and_nucleus_are_greedy(self, server: InferenceServer) -> None:
+        """R-CHAT-1: numbers that are 0 in float32 end no engine."""
+        before, expected = server.pid(), answer(server)
+        assert answer(server, temperature=1e-40) == expected
+        assert answer(server, temperature=1, top_p=1e-50) == expected
+        assert server.pid() == before
+
     def test_a_stop_string_ends_the_text(self, server: InferenceServer) -> None:
         whole = answer(server, max_tokens=60)
         stop = whole[10:13]

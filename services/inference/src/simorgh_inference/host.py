@@ -1,135 +1,83 @@
-"""Starts and talks to engine children: one for each loaded model. A dead child costs only the requests it held."""
+"""Keeps the engine children: one for each loaded model. A dead child costs only the requests that it had begun."""
 
 import asyncio
 import contextlib
 import json
 import os
-import queue
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
+import weakref
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 from starlette.concurrency import run_in_threadpool
 
+from simorgh_inference import metrics
+from simorgh_inference.child import EngineChild, EngineLostError
 from simorgh_inference.registry import ModelSource
 from simorgh_shared.domain.errors import LimitedError, UnavailableError
 from simorgh_shared.domain.ids import new_id
+from simorgh_shared.spawning import Spawner, torch_child_environment
 
 log = structlog.get_logger()
-_ALLOWED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH")
+ENGINE_COMMAND = (sys.executable, "-m", "simorgh_inference.engine")
 _LINE_BYTES = 16 << 20
 _TAIL_BYTES = 2_000
-
-
-class EngineLostError(Exception):
-    """The engine child ended while it held the request."""
-
-
-class EngineChild:
-    """One engine process and its socket."""
-
-    def __init__(
-        self,
-        process: "subprocess.Popen[bytes]",
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        ready: dict[str, Any],
-    ) -> None:
-        self.process = process
-        self.ready = ready
-        self._reader = reader
-        self._writer = writer
-        self._answers: dict[str, asyncio.Queue[dict[str, Any] | None]] = {}
-        self.is_lost = False
-        self._task = asyncio.create_task(self._read())
-
-    @property
-    def num_active(self) -> int:
-        """Requests that it holds."""
-        return len(self._answers)
-
-    async def generate(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """The pieces of an answer. Leaving early cancels the request in the engine.
-
-        Raises: EngineLostError.
-        """
-        request_id = new_id("req")
-        answers: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        self._answers[request_id] = answers
-        finished = False
-        try:
-            await self._send({"op": "generate", "id": request_id, **request})
-            while not finished:
-                piece = await answers.get()
-                if piece is None:
-                    raise EngineLostError
-                finished = "finish" in piece
-                yield piece
-        finally:
-            del self._answers[request_id]
-            if not finished and not self.is_lost:
-                with contextlib.suppress(EngineLostError):
-                    await self._send({"op": "cancel", "id": request_id})
-
-    async def close(self) -> None:
-        """End the process."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        await run_in_threadpool(self.process.wait)
-        self._writer.close()
-        await self._task
-
-    async def _send(self, message: dict[str, Any]) -> None:
-        if self.is_lost:
-            raise EngineLostError
-        try:
-            self._writer.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
-            await self._writer.drain()
-        except OSError as error:
-            raise EngineLostError from error
-
-    async def _read(self) -> None:
-        try:
-            while line := await self._reader.readline():
-                for piece in json.loads(line)["step"]:
-                    answers = self._answers.get(piece["id"])
-                    if answers is not None:
-                        answers.put_nowait(piece)
-        except OSError as error:
-            log.warning("engine_socket_broke", reason=type(error).__name__)
-        self.is_lost = True
-        for answers in self._answers.values():
-            answers.put_nowait(None)
 
 
 class EngineHost:
     """The loaded models."""
 
-    def __init__(self, source: ModelSource, max_waiting: int, load_timeout_s: float) -> None:
+    def __init__(
+        self,
+        source: ModelSource,
+        max_waiting: int,
+        load_timeout_s: float,
+        engine_command: Sequence[str] = ENGINE_COMMAND,
+    ) -> None:
         self.source = source
         self._max_waiting = max_waiting
         self._load_timeout_s = load_timeout_s
         self._children: dict[str, EngineChild] = {}
-        self._loading: dict[str, asyncio.Lock] = {}
-        self._spawner = _Spawner()
+        # A lock lives while someone holds or awaits it: what clients ask for must not stay in memory.
+        self._loading: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._spawner = Spawner()
+        self._command = list(engine_command)
         self._folder = tempfile.TemporaryDirectory(prefix="simorgh-engines-")
 
     def loaded(self) -> dict[str, EngineChild]:
         """The live children by model."""
         return {model: child for model, child in self._children.items() if not child.is_lost}
 
+    async def generate(self, model: str, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The pieces of an answer by the model's child. Leaving early cancels the request in the engine.
+
+        A request whose child is lost before it was taken goes to a new child, once: should it be the request that
+        ends engines, it ends no more than two.
+
+        Raises: EngineLostError, and what `child` raises.
+        """
+        for is_last in (False, True):
+            child = await self.child(model)
+            try:
+                async with contextlib.aclosing(child.generate(request)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            except EngineLostError as error:
+                if error.was_taken or is_last:
+                    raise
+                log.warning("request_goes_to_a_new_engine", model=model)
+
     async def child(self, model: str) -> EngineChild:
         """The child of a model, started when there is none. Requests that come at once share one start.
 
         Raises: NotFoundError, LimitedError when it is full, UnavailableError when it does not start.
         """
+        model = self.source.name(model)
         async with self._loading.setdefault(model, asyncio.Lock()):
             child = self._children.get(model)
             if child is None or child.is_lost:
@@ -159,19 +107,26 @@ class EngineHost:
                 connected.set_result((reader, writer))
 
         server = await asyncio.start_unix_server(accept, str(path), limit=_LINE_BYTES)
-        process = await run_in_threadpool(self._spawner.spawn, folder, path, log_path)
+        process = await run_in_threadpool(
+            self._spawner.spawn,
+            [*self._command, "--model-dir", str(folder), "--socket", str(path)],
+            environment=torch_child_environment(os.environ),
+            log_path=log_path,
+        )
         try:
             reader, writer = await self._until_ready(process, connected)
             ready = json.loads(await asyncio.wait_for(reader.readline(), self._load_timeout_s))["ready"]
         except (TimeoutError, EngineLostError, ValueError) as error:
             process.kill()
             await run_in_threadpool(process.wait)
+            metrics.ENGINE_STARTS.labels("failed").inc()
             tail = log_path.read_text(errors="replace")[-_TAIL_BYTES:].strip()
             log.error("engine_did_not_start", model=model, tail=tail)
             reason = tail.splitlines()[-1] if tail else "it did not answer in time"
             raise UnavailableError("engine_start_failed", model=model, reason=reason, retry_after_s=5) from error
         finally:
             server.close()
+        metrics.ENGINE_STARTS.labels("ready").inc()
         log.info("engine_ready", model=model, pid=process.pid)
         return EngineChild(process, reader, writer, ready)
 
@@ -188,48 +143,3 @@ class EngineHost:
                 raise TimeoutError
             await asyncio.wait([connected], timeout=0.1)
         return connected.result()
-
-
-class _Spawner:
-    """A thread that lives on starts all children: the kernel's parent-death signal follows the thread."""
-
-    def __init__(self) -> None:
-        self._requests: queue.SimpleQueue[
-            tuple[Callable[[], subprocess.Popen[bytes]], Future[subprocess.Popen[bytes]]]
-        ] = queue.SimpleQueue()
-        threading.Thread(target=self._serve, name="spawner", daemon=True).start()
-
-    def spawn(self, folder: Path, path: Path, log_path: Path) -> "subprocess.Popen[bytes]":
-        """Start an engine in its own session, without credentials in its environment."""
-        allowed = {name: os.environ[name] for name in _ALLOWED if name in os.environ}
-        environment = allowed | {
-            "OMP_WAIT_POLICY": "PASSIVE",
-            "GOMP_SPINCOUNT": "0",
-            "HF_HUB_OFFLINE": "1",
-            "TOKENIZERS_PARALLELISM": "false",
-            "SIMORGH_PARENT_PID": str(os.getpid()),
-        }
-        command = [sys.executable, "-m", "simorgh_inference.engine", "--model-dir", str(folder), "--socket", str(path)]
-
-        def start() -> "subprocess.Popen[bytes]":
-            with log_path.open("wb") as output:
-                return subprocess.Popen(
-                    command,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-
-        answer: Future[subprocess.Popen[bytes]] = Future()
-        self._requests.put((start, answer))
-        return answer.result()
-
-    def _serve(self) -> None:
-        while True:
-            start, answer = self._requests.get()
-            try:
-                answer.set_result(start())
-            except BaseException as error:
-                answer.set_exception(error)

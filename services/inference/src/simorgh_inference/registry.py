@@ -1,28 +1,47 @@
 """Where model folders come from: the registry through a hash-checked local cache, or one folder that was named."""
 
+import contextlib
+import os
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy.orm import Session, sessionmaker
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from simorgh_shared import health
+from simorgh_shared.db.engine import make_sessions
 from simorgh_shared.db.models import ModelVersion
-from simorgh_shared.domain.errors import InvalidInputError, NotFoundError
+from simorgh_shared.domain.errors import AppError, NotFoundError, UnavailableError
 from simorgh_shared.domain.ids import new_id
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore, file_sha256
 from simorgh_shared.storage.manifests import Entry
 
+log = structlog.get_logger()
+_RETRY_AFTER_S = 5
+
 
 class ModelSource(Protocol):
     """Finds the folder of a model."""
+
+    def name(self, model: str) -> str:
+        """The one name of a model that clients may call by several."""
+        ...
 
     def folder(self, model: str) -> Path:
         """The complete folder; raises NotFoundError for a model that there is not."""
         ...
 
-    def cached(self) -> list[str]:
-        """Models whose folder lies here."""
+    def cached(self) -> Mapping[str, float]:
+        """Models whose folder lies here, and when it came (Unix seconds)."""
+        ...
+
+    def parts(self) -> Mapping[str, health.Check]:
+        """What it needs, each with a check that says `ok` or what is wrong. A check may block."""
         ...
 
 
@@ -30,36 +49,48 @@ class FolderSource:
     """One local folder, with no database and no storage."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = Path(os.path.abspath(folder))  # `.` has no name; a link keeps its own
+
+    def name(self, model: str) -> str:
+        """The folder's, whatever name the client uses."""
+        del model
+        return self._folder.name
 
     def folder(self, model: str) -> Path:
-        """The folder, whatever name the client uses."""
+        """The folder."""
         del model
         return self._folder
 
-    def cached(self) -> list[str]:
-        """The folder's name."""
-        return [self._folder.name]
+    def cached(self) -> Mapping[str, float]:
+        """The folder, where it holds a model."""
+        config = self._folder / "config.json"
+        return {self._folder.name: config.stat().st_mtime} if config.is_file() else {}
+
+    def parts(self) -> Mapping[str, health.Check]:
+        """The folder."""
+        return {"folder": lambda: health.OK if self.cached() else "holds no config.json"}
 
 
 class RegistrySource:
     """Model versions by their manifests. Every file is checked against its hash each time a model is loaded."""
 
-    def __init__(self, sessions: sessionmaker[Session], store: BlobStore, cache_dir: Path) -> None:
-        self._sessions = sessions
+    def __init__(self, engine: sa.Engine, store: BlobStore, cache_dir: Path) -> None:
+        self._engine = engine
+        self._sessions = make_sessions(engine)
         self._store = store
         self._cache_dir = cache_dir
+
+    def name(self, model: str) -> str:
+        """The version's id, which is its only name here."""
+        return model
 
     def folder(self, model: str) -> Path:
         """Fetch what is missing or damaged, and return the folder.
 
-        Raises: NotFoundError, or InvalidInputError when an object is gone or damaged in storage.
+        Raises: NotFoundError; UnavailableError when database or storage do not answer; AppError `model_damaged` when
+        an object is gone or damaged in storage.
         """
-        with self._sessions() as session:
-            version = session.get(ModelVersion, model)
-            files = manifests.entries(session, version.manifest_id) if version is not None else []
-        if not files:
-            raise NotFoundError("model_not_found", model=model)
+        files = self._files(model)
         target = self._cache_dir / model
         if target.is_dir():
             if all(_is_whole(target, entry) for entry in files):
@@ -67,19 +98,53 @@ class RegistrySource:
             shutil.rmtree(target)
         partial = self._cache_dir / f".{new_id('part')}"
         try:
-            manifests.materialise(self._store, files, partial)
+            for entry in files:
+                self._fetch(model, entry, partial)
             partial.rename(target)
-        except ArtifactLostError as error:
-            raise InvalidInputError("artifact_lost", path=error.path) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return target
 
-    def cached(self) -> list[str]:
+    def cached(self) -> Mapping[str, float]:
         """Versions whose folder lies in the cache."""
-        if not self._cache_dir.is_dir():
-            return []
-        return sorted(path.name for path in self._cache_dir.iterdir() if not path.name.startswith("."))
+        found = {}
+        with contextlib.suppress(FileNotFoundError):  # the cache is not made yet, or a damaged folder goes just now
+            for path in sorted(self._cache_dir.iterdir()):
+                if not path.name.startswith("."):
+                    found[path.name] = path.stat().st_mtime
+        return found
+
+    def parts(self) -> Mapping[str, health.Check]:
+        """Database and storage."""
+        return {"database": health.database(self._engine), "storage": health.storage(self._store)}
+
+    def _files(self, model: str) -> Sequence[Entry]:
+        with _database_errors(), self._sessions() as session:
+            version = session.get(ModelVersion, model)
+            files = manifests.entries(session, version.manifest_id) if version is not None else []
+        if not files:
+            raise NotFoundError("model_not_found", model=model)
+        return files
+
+    def _fetch(self, model: str, entry: Entry, folder: Path) -> None:
+        try:
+            manifests.materialise(self._store, [entry], folder)
+        except ArtifactLostError as error:
+            log.error("model_damaged", model=model, path=entry.path, key=entry.blob.key)
+            raise AppError("model_damaged", model=model, path=entry.path) from error
+
+
+@contextlib.contextmanager
+def _database_errors() -> Iterator[None]:
+    """An outage becomes an answer that says so; a mistake in a statement stays what it is."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeoutError) as error:
+        is_outage = isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
+        if not is_outage and not (isinstance(error, DBAPIError) and error.connection_invalidated):
+            raise
+        log.warning("database_unavailable", reason=type(error).__name__)
+        raise UnavailableError("database_unavailable", retry_after_s=_RETRY_AFTER_S) from error
 
 
 def _is_whole(folder: Path, entry: Entry) -> bool:

@@ -11,54 +11,74 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.responses import Response
 
-from simorgh_inference.host import EngineChild, EngineHost, EngineLostError
+from simorgh_inference.child import EngineLostError
+from simorgh_inference.host import EngineHost
+from simorgh_inference.measure import measured
 from simorgh_inference.schema import ChatRequest
 from simorgh_shared.domain.errors import AppError, InvalidInputError
 from simorgh_shared.domain.ids import new_id
 from simorgh_shared.domain.messages import sentence
 
 router = APIRouter()
+_FIT = "x-simorgh-fit"
+_CUT_TURNS = "cut-turns"
+_TURNS_CUT = "x-simorgh-turns-cut"
 
 
 @router.post("/v1/chat/completions", response_model=None)
 async def chat(request: Request, body: ChatRequest) -> Response:
-    """Answer the conversation."""
+    """Answer the conversation; with `x-simorgh-fit: cut-turns` without its oldest turns where the window is short."""
     host: EngineHost = request.app.state.host
-    child = await host.child(body.model)
     name = unquote(request.headers.get("x-simorgh-model-name", body.model))
     head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": name}
-    pieces = child.generate(body.for_engine())
-    if body.stream:
-        first = await _first(pieces)
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(_stream(head, body, first, pieces), media_type="text/event-stream", headers=headers)
-    return await _whole(request, head, pieces, child)
+    pieces = measured(host.generate(body.model, body.for_engine() | {"cut_turns": _may_cut_turns(request)}))
+    if not body.stream:
+        return await _whole(request, head, pieces)
+    first = await _first(pieces)
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"} | _told(first)
+    return StreamingResponse(_stream(head, body, first, pieces), media_type="text/event-stream", headers=headers)
 
 
-async def _whole(request: Request, head: dict[str, Any], pieces: Any, child: EngineChild) -> Response:
-    del child
+def _may_cut_turns(request: Request) -> bool:
+    asked = request.headers.get(_FIT)
+    if asked not in (None, _CUT_TURNS):
+        raise InvalidInputError("invalid_parameter", name=_FIT, value=asked[:80], reason=f"only {_CUT_TURNS} is known")
+    return asked is not None
+
+
+def _told(first: dict[str, Any]) -> dict[str, str]:
+    """The header that says how many turns were left out, where that was asked for."""
+    return {_TURNS_CUT: str(first["turns_cut"])} if "turns_cut" in first else {}
+
+
+async def _whole(request: Request, head: dict[str, Any], pieces: Any) -> Response:
     text, last = "", {}
+    headers: dict[str, str] = {}
     async with contextlib.aclosing(pieces):
         try:
             async for piece in pieces:
                 _raise_refusal(piece)
-                text, last = text + piece.get("text", ""), piece
+                text, last, headers = text + piece.get("text", ""), piece, headers | _told(piece)
                 if await request.is_disconnected():
                     return Response(status_code=499)
         except EngineLostError as error:
             raise _lost() from error
     message = {"role": "assistant", "content": text, "refusal": None}
     choice = {"index": 0, "message": message, "finish_reason": last["finish"], "logprobs": None}
-    return JSONResponse({**head, "object": "chat.completion", "choices": [choice], "usage": _usage(last)})
+    answer = {**head, "object": "chat.completion", "choices": [choice], "usage": _usage(last)}
+    return JSONResponse(answer, headers=headers)
 
 
 async def _first(pieces: Any) -> dict[str, Any]:
     """The first piece: what is refused is an error answer, not a stream."""
     try:
         piece: dict[str, Any] = await anext(pieces)
+        _raise_refusal(piece)
     except EngineLostError as error:
         raise _lost() from error
-    _raise_refusal(piece)
+    except AppError:
+        await pieces.aclose()
+        raise
     return piece
 
 

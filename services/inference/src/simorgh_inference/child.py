@@ -1,0 +1,135 @@
+"""One engine process and its socket, as the front sees them."""
+
+import asyncio
+import contextlib
+import contextvars
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+
+from simorgh_inference import metrics
+from simorgh_shared.domain.ids import new_id
+
+log = structlog.get_logger()
+
+
+class EngineLostError(Exception):
+    """The engine child ended. `was_taken` tells whether it had begun the request, which may have ended it."""
+
+    def __init__(self, was_taken: bool = False) -> None:
+        super().__init__(was_taken)
+        self.was_taken = was_taken
+
+
+class _Held:
+    """A request that the child was given."""
+
+    def __init__(self) -> None:
+        self.pieces: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self.was_taken = False
+
+
+class EngineChild:
+    """An engine that has said that it is ready."""
+
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        ready: dict[str, Any],
+    ) -> None:
+        self.process = process
+        self.ready = ready
+        self.started_at = time.time()
+        self._reader = reader
+        self._writer = writer
+        self._held: dict[str, _Held] = {}
+        self._is_closing = False
+        self._is_lost = False
+        # A context of its own: the request that started the engine is not the one that its later log lines are about.
+        self._task = asyncio.get_running_loop().create_task(self._read(), context=contextvars.Context())
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has ended. The process is asked too: its socket may be heard of later than its end."""
+        return self._is_lost or self.process.poll() is not None
+
+    @property
+    def num_active(self) -> int:
+        """Requests that it holds."""
+        return len(self._held)
+
+    @property
+    def num_taken(self) -> int:
+        """Those of them that it has begun."""
+        return sum(held.was_taken for held in self._held.values())
+
+    async def generate(self, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The pieces of an answer, from the first token on. Leaving early cancels the request in the engine.
+
+        Raises: EngineLostError.
+        """
+        request_id = new_id("req")
+        held = self._held[request_id] = _Held()
+        finished = False
+        try:
+            await self._send({"op": "generate", "id": request_id, **request})
+            while not finished:
+                piece = await held.pieces.get()
+                if piece is None:
+                    raise EngineLostError(held.was_taken)
+                finished = "finish" in piece
+                yield piece
+        finally:
+            del self._held[request_id]
+            if not finished and not self._is_lost:
+                with contextlib.suppress(EngineLostError):
+                    await self._send({"op": "cancel", "id": request_id})
+
+    async def close(self) -> None:
+        """End the process. What it has said before is still heard."""
+        self._is_closing = self.process.poll() is None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        await run_in_threadpool(self.process.wait)
+        await self._task
+        self._writer.close()
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        if self._is_lost:
+            raise EngineLostError
+        # A socket that breaks here ends the reading too, which knows what the child has taken before it ended.
+        with contextlib.suppress(OSError):
+            self._writer.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+            await self._writer.drain()
+
+    async def _read(self) -> None:
+        try:
+            while line := await self._reader.readline():
+                for piece in json.loads(line)["step"]:
+                    self._hand_on(piece)
+        except (OSError, ValueError) as error:  # a child that is killed while it writes leaves half a line
+            log.warning("engine_socket_broke", reason=type(error).__name__)
+        self._is_lost = True
+        if not self._is_closing:
+            metrics.ENGINE_LOSSES.inc()
+            log.warning("engine_lost", pid=self.process.pid, num_active=self.num_active, num_taken=self.num_taken)
+        for held in self._held.values():
+            held.pieces.put_nowait(None)
+
+    def _hand_on(self, piece: dict[str, Any]) -> None:
+        held = self._held.get(piece["id"])
+        if held is None:
+            return
+        if piece.get("taken"):
+            held.was_taken = True
+        else:
+            held.pieces.put_nowait(piece)

@@ -1,0 +1,82 @@
+"""Turns what went wrong into OpenAI's error object. What nobody expected is logged and not told."""
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from simorgh_inference import metrics
+from simorgh_inference.schema import ChatRequest
+from simorgh_shared.domain.errors import AppError
+from simorgh_shared.domain.messages import sentence
+
+_KINDS = {401: "authentication_error", 429: "rate_limit_error"}
+_AGAIN_IS_USELESS = frozenset({"model_damaged"})  # SDKs try again after every 5xx that does not forbid it
+
+
+def openai_error(
+    status: int, code: str, message: str, param: str | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """An error answer."""
+    kind = _KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    # A name that a client made up may hold half a surrogate pair, which is no UTF-8.
+    message, param = _printable(message), None if param is None else _printable(param)
+    return JSONResponse({"error": {"message": message, "type": kind, "param": param, "code": code}}, status, headers)
+
+
+def internal_error(request_id: str) -> JSONResponse:
+    """The answer to a request that met a fault of ours."""
+    return openai_error(500, "internal_error", sentence("internal_error", {"request_id": request_id}))
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Let the app answer in this shape; what it does not expect goes up to the middleware."""
+    app.add_exception_handler(AppError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_shape)
+    app.add_exception_handler(HTTPException, _refuse_route)
+
+
+async def _refuse(request: Request, error: Exception) -> JSONResponse:
+    del request
+    assert isinstance(error, AppError)
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(error.retry_after_s)
+    if error.code in _AGAIN_IS_USELESS:
+        headers["x-should-retry"] = "false"
+    param = str(error.params["name"]) if "name" in error.params else None
+    return openai_error(error.status, error.code, error.message(), param, headers)
+
+
+async def _refuse_shape(request: Request, error: Exception) -> JSONResponse:
+    del request
+    assert isinstance(error, RequestValidationError)
+    metrics.REQUESTS.labels("refused").inc()
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    if first["type"] == "json_invalid":
+        reason = f"it is no JSON ({first['ctx']['error']})"
+        return openai_error(400, "invalid_body", sentence("invalid_body", {"where": "the body", "reason": reason}))
+    if first["type"] == "extra_forbidden" and len(first["loc"]) == 2:
+        known = ", ".join(ChatRequest.model_fields)
+        text = sentence("unknown_parameter", {"name": where, "known": known})
+        return openai_error(400, "unknown_parameter", text, where)
+    return openai_error(400, "invalid_parameter", f"{where or 'the body'}: {first['msg']}.", where or None)
+
+
+async def _refuse_route(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    path = request.url.path[:200]
+    if error.status_code == 404:
+        return openai_error(404, "not_found_route", sentence("not_found_route", {"path": path}))
+    if error.status_code == 405:
+        text = sentence("method_not_allowed", {"method": request.method, "path": path})
+        return openai_error(405, "method_not_allowed", text, headers=error.headers)
+    text = sentence("invalid_body", {"where": "the body", "reason": str(error.detail)})
+    return openai_error(error.status_code, "invalid_body", text)
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,41 @@
+"""Counts what becomes of each chat request, and when its first token comes."""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from simorgh_inference import metrics
+from simorgh_inference.child import EngineLostError
+from simorgh_shared.domain.errors import AppError
+
+
+async def measured(pieces: AsyncGenerator[dict[str, Any], None]) -> AsyncIterator[dict[str, Any]]:
+    """The same pieces."""
+    began, is_first, outcome = time.monotonic(), True, "left"
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                finish = piece.get("finish")
+                if finish == "error":
+                    outcome = "refused"
+                else:  # a piece is a token
+                    outcome = finish or outcome
+                    metrics.TOKENS.inc()
+                    if is_first:
+                        metrics.FIRST_TOKEN_SECONDS.observe(time.monotonic() - began)
+                is_first = False
+                yield piece
+    except Exception as error:
+        outcome = _outcome(error)
+        raise
+    finally:
+        metrics.REQUESTS.labels(outcome).inc()
+
+
+def _outcome(error: Exception) -> str:
+    if isinstance(error, EngineLostError):
+        return "lost"
+    if isinstance(error, AppError):
+        return "busy" if error.status == 429 else "refused" if error.status < 500 else "unavailable"
+    return "failed"

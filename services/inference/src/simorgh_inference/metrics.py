@@ -1,0 +1,23 @@
+"""What Prometheus is told. Labels are from short lists written here: never an id, a model's name or a path."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+OUTCOMES = ("stop", "length", "refused", "busy", "left", "lost", "unavailable", "failed")
+"""Ended by itself, by its limit; a 4xx; a 429; the client left; the engine died; a 5xx we know; a fault of ours."""
+
+REQUESTS = Counter("simorgh_inference_requests_total", "Chat requests by what became of them", ["outcome"])
+TOKENS = Counter("simorgh_inference_generated_tokens_total", "Tokens that engines made")
+FIRST_TOKEN_SECONDS = Histogram(
+    "simorgh_inference_first_token_seconds",
+    "From the request to its first token, with the loading of its model where that was needed",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180),
+)
+ENGINES_LOADED = Gauge("simorgh_inference_engines_loaded", "Engine children that live")
+REQUESTS_HELD = Gauge("simorgh_inference_requests_held", "Requests that engine children hold now")
+ENGINE_STARTS = Counter("simorgh_inference_engine_starts_total", "Engine children that were started", ["outcome"])
+ENGINE_LOSSES = Counter("simorgh_inference_engine_losses_total", "Engine children that ended by themselves")
+
+for _outcome in OUTCOMES:  # a rate over a series that is not there yet is no zero
+    REQUESTS.labels(_outcome)
+for _outcome in ("ready", "failed"):
+    ENGINE_STARTS.labels(_outcome)

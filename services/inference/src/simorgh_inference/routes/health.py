@@ -1,0 +1,41 @@
+"""Whether the server lives and can work, and what Prometheus is told. Open to who has no key."""
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import JSONResponse, Response
+
+from simorgh_inference import metrics
+from simorgh_inference.host import EngineHost
+from simorgh_inference.probe import Probe
+from simorgh_shared import health
+
+router = APIRouter()
+_WITHIN_S = 4.0
+
+
+@router.get("/livez")
+@router.get("/health")
+async def livez() -> dict[str, object]:
+    """The process answers."""
+    return {"ok": True, "data": {"status": health.OK}}
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> JSONResponse:
+    """Each part's state; 503 when one does not answer."""
+    probes: dict[str, Probe] = request.app.state.probes
+    told = await asyncio.gather(*(probe.ask(_WITHIN_S) for probe in probes.values()))
+    summary = health.summary(dict(zip(probes, told, strict=True)))
+    return JSONResponse(summary, 200 if summary["ok"] else 503)
+
+
+@router.get("/metrics", include_in_schema=False)
+async def prometheus(request: Request) -> Response:
+    """Prometheus metrics."""
+    host: EngineHost = request.app.state.host
+    children = host.loaded().values()
+    metrics.ENGINES_LOADED.set(len(children))
+    metrics.REQUESTS_HELD.set(sum(child.num_active for child in children))
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,40 @@
+"""GET /v1/models in OpenAI's shape, and what the gateway and operators see of the engines."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+
+from simorgh_inference.host import EngineHost
+
+router = APIRouter()
+
+
+@router.get("/v1/models")
+async def list_models(request: Request) -> dict[str, Any]:
+    """The models that lie in the cache or are loaded; a registry may know more."""
+    host: EngineHost = request.app.state.host
+    cached = await run_in_threadpool(host.source.cached)
+    created = {model: child.started_at for model, child in host.loaded().items()} | dict(cached)
+    data = [
+        {"id": model, "object": "model", "created": int(created[model]), "owned_by": "simorgh"}
+        for model in sorted(created)
+    ]
+    return {"object": "list", "data": data}
+
+
+@router.get("/internal/models")
+async def engines(request: Request) -> dict[str, Any]:
+    """The cached models, and the loaded ones with their processes."""
+    host: EngineHost = request.app.state.host
+    cached = await run_in_threadpool(host.source.cached)
+    loaded = {
+        model: {
+            "pid": child.process.pid,
+            "num_active": child.num_active,
+            "num_taken": child.num_taken,
+            **child.ready,
+        }
+        for model, child in host.loaded().items()
+    }
+    return {"cached": list(cached), "loaded": loaded}
