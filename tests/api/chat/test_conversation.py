@@ -7,11 +7,20 @@ from typing import Any
 from urllib.parse import unquote
 
 import httpx
+import sqlalchemy as sa
 
 from tests.api.chat.world import World, events, ok, refused, say
 from tests.support.gateway import Account
 
 QUESTIONS = ("سلام! حالِ شما چطور است؟ می‌خواهم درباره‌ی پرندگان ایران بیشتر بدانم", "What is a hoopoe?", "123 - هدهد")
+
+_EIGHTY_LONG_TURNS = sa.text(
+    """
+    INSERT INTO messages (id, conversation_id, position, role, content, direction)
+    SELECT 'msg_' || :id || n, :id, n, CASE n % 2 WHEN 0 THEN 'user' ELSE 'assistant' END, repeat('پر', 10000), 'rtl'
+    FROM generate_series(2, 161) n
+    """
+)
 
 
 def read(account: Account, conversation_id: str, **params: Any) -> list[dict[str, Any]]:
@@ -82,6 +91,29 @@ class TestJourney:
         assert (done["usage"], done["message"]["finish_reason"]) == (plain["usage"], "length")
         assert done.keys() == plain.keys()
         assert read(account, done["conversation_id"])[-1] == done["message"]
+
+    def test_a_conversation_beyond_the_models_window_goes_on(self, account: Account) -> None:
+        """R-CHAT-2: the oldest turns are left out of what the model is asked, and told; the history has them all."""
+        conversation_id = ok(say(account, "z" * 900))["conversation_id"]
+        answers = [ok(say(account, letter * 900, conversation_id=conversation_id)) for letter in "yxw"]
+        assert [one["turns_cut"] for one in answers] == [0, 1, 2]
+        assert all(one["usage"]["prompt_tokens"] < 2048 for one in answers)
+        assert len(read(account, conversation_id)) == 8
+        body = {"message": "v" * 900, "conversation_id": conversation_id, "stream": True, "max_tokens": 2}
+        with account.client.stream("POST", "/api/chat", json=body, timeout=60) as answer:
+            told = list(events(answer.iter_lines()))
+        assert told[-1][1]["turns_cut"] == 3
+
+    def test_a_conversation_of_any_length_is_answered(self, world: World, account: Account) -> None:
+        """R-CHAT-2: what no window holds is not even sent; what was left out is told; the system text stays."""
+        body = {"title": "long", "system": "Be brief."}
+        conversation_id = ok(account.client.post("/api/chat/conversations", json=body), 201)["id"]
+        with world.engine.sessions.begin() as session:
+            session.execute(_EIGHTY_LONG_TURNS, {"id": conversation_id})
+        answer = ok(say(account, "سلام", conversation_id=conversation_id))
+        assert (answer["turns_cut"], answer["message"]["position"]) == (80, 163)
+        alone = ok(say(account, "سلام", system="Be brief."))
+        assert answer["message"]["content"] == alone["message"]["content"]
 
     def test_half_an_emoji_is_no_failure(self, account: Account) -> None:
         """R-CHAT-2: a client that cuts a text in the middle of a surrogate pair is answered all the same."""

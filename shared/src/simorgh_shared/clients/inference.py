@@ -193,9 +193,7 @@ class InferenceClient:
         headers = {"x-request-id": request_id, "x-simorgh-model-name": quote(model_name)}
         if fits_turns:
             headers["x-simorgh-fit"] = "cut-turns"
-        # ASCII, so that half a surrogate pair reaches the server, which refuses it, instead of breaking here.
-        content = json.dumps(body).encode()
-        request = self._http.build_request("POST", "/v1/chat/completions", content=content, headers=headers)
+        request = self._http.build_request("POST", "/v1/chat/completions", content=_encoded(body), headers=headers)
         return await self._open(request)
 
     async def models(self, request_id: str) -> ServerModels:
@@ -221,6 +219,13 @@ class InferenceClient:
             log.error("inference_refused_our_key", status=response.status_code)
             raise UnavailableError("inference_unavailable", retry_after_s=_RETRY_AFTER_S)
         return Upstream(response)
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(body).encode()  # half a surrogate pair: the server refuses it in words
 
 
 def _checked(event: dict[str, Any]) -> dict[str, Any]:

@@ -130,6 +130,27 @@ def messages(session: Session, conversation_id: str) -> list[Message]:
     return list(session.scalars(query))
 
 
+def newest_messages(session: Session, conversation_id: str, max_chars: int) -> tuple[list[Message], int]:
+    """The system text and the newest turns of at most `max_chars` together, in order; and how many turns are older.
+
+    The caller has checked whose conversation it is.
+    """
+    mine = Message.conversation_id == conversation_id
+    running = sa.func.sum(sa.func.char_length(Message.content)).over(order_by=Message.position.desc())
+    sums = sa.select(Message.position, running.label("num_chars")).where(mine).subquery()
+    beyond = sa.select(sa.func.max(sums.c.position)).where(sums.c.num_chars > max_chars)
+    last_left_out = session.scalar(beyond) or 0
+    first = session.scalar(
+        sa.select(sa.func.min(Message.position)).where(mine, Message.role == "user", Message.position > last_left_out)
+    )
+    kept = Message.position >= first if first is not None else sa.false()
+    rows = session.scalars(
+        sa.select(Message).where(mine, sa.or_(kept, Message.role == "system")).order_by(Message.position)
+    )
+    older = sa.select(sa.func.count()).where(mine, Message.role == "user", sa.not_(kept))
+    return list(rows), session.scalar(older) or 0
+
+
 def message(conversation_id: str, position: int, role: str, content: str) -> Message:
     """A message's row, not inserted yet."""
     return Message(

@@ -101,10 +101,10 @@ def versions(
     rows, more = paging.page(session, _versions_of(project_id), ModelVersion.id, "mver", limit, cursor)
     blobs = _blobs(session, [row[1].manifest_id for row in rows])
     found: list[FoundVersion] = []
-    num_objects = 0
+    keys: set[str] = set()
     for model, version, _ in rows:
-        num_objects += len(blobs[version.manifest_id])
-        if found and num_objects > _MAX_LOOKED_AT:
+        keys |= {blob.key for blob in blobs[version.manifest_id]}
+        if found and len(keys) > _MAX_LOOKED_AT:
             return found, paging.encode(found[-1].version.version_id)
         found.append(FoundVersion(model.id, model.name, _version(version), blobs[version.manifest_id]))
     return found, more

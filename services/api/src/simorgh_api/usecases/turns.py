@@ -13,6 +13,7 @@ from simorgh_shared.domain.ids import new_id
 from simorgh_shared.schemas.chat import ChatBody, ChatView
 
 _TITLE_CHARS = 60
+_MAX_HISTORY_CHARS = 500_000  # more than a window of 128,000 tokens holds; without a limit a turn may take gigabytes
 _JOINERS = "\u200c\u200d"
 
 
@@ -30,6 +31,8 @@ class Turn:
     message: str
     messages: list[dict[str, str]]
     """All that the model is asked with, this message last."""
+    num_left_out: int
+    """Turns that are too old to be sent at all."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,13 @@ def plan(session: Session, who: Principal, body: ChatBody) -> Turn:
     Raises: NotFoundError for a conversation or model that there is not, InvalidInputError for a late system text.
     """
     said: list[Message] = []
+    num_left_out = 0
     model = body.model
     if body.conversation_id is not None:
         if body.system is not None:
             raise InvalidInputError("system_not_first")
         conversation = conversations.find(session, who, body.conversation_id)
-        said = conversations.messages(session, conversation.id)
+        said, num_left_out = conversations.newest_messages(session, conversation.id, _MAX_HISTORY_CHARS)
         model = model or conversation.model
     model = model or models.newest(session, who.project_id)
     history = [{"role": one.role, "content": one.content} for one in said]
@@ -66,6 +70,7 @@ def plan(session: Session, who: Principal, body: ChatBody) -> Turn:
         system=body.system,
         message=body.message,
         messages=[*system, *history, {"role": "user", "content": body.message}],
+        num_left_out=num_left_out,
     )
 
 
@@ -97,7 +102,7 @@ def keep(session: Session, who: Principal, turn: Turn, said: Said) -> ChatView:
         title=conversation.title,
         model=turn.model,
         message=view,
-        turns_cut=said.turns_cut,
+        turns_cut=turn.num_left_out + said.turns_cut,
         usage=view.usage,
     )
 
