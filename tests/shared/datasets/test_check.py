@@ -107,6 +107,34 @@ class TestJsonl:
         assert report.valid
         assert clean.read_text() == '{"question":"a","answer":"b"}\n'
 
+    @pytest.mark.parametrize("extra", [b"", b',"x":1'], ids=["known fields", "a further field"])
+    @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+    def test_a_bad_byte_is_found_wherever_it_stands(self, extra, newline):
+        """R-DATA-1: its offset and line, in fields that are read and in those that are skipped."""
+        good = b'{"question":"\xd8\xb3","answer":"b"' + extra + b"}" + newline
+        bad = good.replace(b"\xd8\xb3", b"\xd8\xb3\xff") if not extra else good.replace(b"1}", b'"\xff"}')
+        data = b"\xef\xbb\xbf" + good * 9_000 + bad + good * 9_000
+        report = check(data)
+        assert report.problem == "dataset_not_utf8"
+        assert report.problem_params == {"offset": data.index(b"\xff"), "line": 9_001}
+
+    def test_further_fields_and_odd_layouts_count_alike(self):
+        """R-DATA-3: however the rows are written, each line is judged once."""
+        lines = [GOOD, '{ "answer":"b","question":"a"}', '{"question":"a","n":{"question":1},"answer":"b"}', ""]
+        lines += [GOOD + " ", '{"question":"a","answer":""}', '{"answer":"c",', '"question":"d"}', GOOD + GOOD]
+        report = check("\n".join(lines * 4_000))
+        assert (report.total_lines, report.valid_lines) == (8 * 4_000, 4 * 4_000)
+        assert [error.split(":")[0] for error in report.errors[:4]] == ["Line 6", "Line 7", "Line 8", "Line 9"]
+
+    def test_a_reason_quotes_no_more_than_is_read(self):
+        """R-DATA-3: a decoder's words may hold the whole value."""
+        report = check(f'{{"messages":[{{"role":"{"x" * 900_000}","content":"a"}}]}}')
+        assert len(report.errors[0]) < 400
+
+    def test_long_rows_tell_their_kind(self):
+        """R-DATA-2: rows as long as a chunk hide no name."""
+        assert check("\n".join([json.dumps({"text": "a" * 300_000})] * 3)).row_schema is RowSchema.TEXT
+
     @pytest.mark.parametrize(
         ("data", "problem", "sentence"),
         [
@@ -150,6 +178,11 @@ class TestJson:
         """R-DATA-1."""
         assert check(GOOD, "json").rows == 1
 
+    def test_a_bad_first_item_hides_no_kind(self):
+        """R-DATA-3."""
+        report = check(f"[5, {{oops}}, {GOOD}]", "json", skip_bad_rows=True)
+        assert (report.rows, report.error_count) == (1, 2)
+
     @pytest.mark.parametrize("text", [f"[{GOOD}", f"[{GOOD},]", f"[{GOOD}] x", f"[,{GOOD}]", '[{"a":"', "hello"])
     def test_a_broken_document_is_refused(self, text):
         report = check(text, "json", skip_bad_rows=True)
@@ -170,6 +203,16 @@ class TestCsv:
         assert report.errors == ["Line 4: the field answer is empty."]
         assert report.rows == 2
         assert next(iter_rows(clean, RowSchema.QA)) == QaRow("a\r\nb", "c")
+
+    def test_blank_lines_before_the_header_are_skipped(self):
+        """R-DATA-1: and they count as lines."""
+        report = check("\n \nquestion,answer\na,b\nc,\n", "csv")
+        assert (report.valid_lines, report.errors) == (1, ["Line 5: the field answer is empty."])
+
+    def test_a_column_that_stands_twice_is_refused(self):
+        """R-DATA-2: nobody can tell which is meant."""
+        report = check("question,answer,answer\na,b,c\n", "csv")
+        assert "the column answer stands in the header twice" in str(refusal(report))
 
     def test_an_unquoted_comma_does_not_cut_an_answer(self):
         report = check("question,answer\na,b, c\n", "csv")

@@ -14,14 +14,16 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
-from simorgh_shared.datasets.formats import judge_csv, judge_json, judge_jsonl
+from simorgh_shared.datasets.formats import judge_csv, judge_json
 from simorgh_shared.datasets.intake import Intake
+from simorgh_shared.datasets.jsonl import judge_jsonl
 from simorgh_shared.datasets.rows import RowSchema, fields_of, schema_of_columns
 from simorgh_shared.datasets.tally import Tally
 from simorgh_shared.domain.errors import InvalidInputError, Param
 
 Format = Literal["jsonl", "json", "csv"]
 _JUDGES = {"jsonl": judge_jsonl, "json": judge_json, "csv": judge_csv}
+_MAX_DEPTH = 500  # half of Python's own, so that whoever reads a kept row from a deeper stack can
 _ADDRESS_SPACE_BYTES = 1_073_741_824  # the bounds in the code hold it far below; this is the last wall
 
 
@@ -33,6 +35,8 @@ class CheckOptions(msgspec.Struct, frozen=True):
     columns: dict[str, str] = {}
     """The file's name of a field, such as {"question": "prompt"}."""
     skip_bad_rows: bool = False
+    source: Path | None = None
+    """The file that is judged, where it is one already."""
     spool: Path | None = None
     clean: Path | None = None
 
@@ -59,14 +63,23 @@ class CheckReport(msgspec.Struct):
     clean_bytes: int | None = None
 
 
-def refusal(report: CheckReport) -> InvalidInputError | None:
+def refusal(report: CheckReport, split: str = "train") -> InvalidInputError | None:
     """The answer to an upload that cannot be used; None where it can."""
     if report.problem is None:
         return None
     data = {name: getattr(report, name) for name in ("valid", "total_lines", "valid_lines", "error_count")}
     return InvalidInputError(
-        report.problem, details=report.errors, data=data, retry_after_s=None, **report.problem_params
+        report.problem,
+        details=place_errors(report, split),
+        data=data | {"split": split},
+        retry_after_s=None,
+        **report.problem_params,
     )
+
+
+def place_errors(report: CheckReport, split: str) -> list[str]:
+    """The errors of a split's file; those of the test split say so, since their lines are not the train file's."""
+    return report.errors if split == "train" else [f"{split}: {error}" for error in report.errors]
 
 
 def check_stream(stream: BinaryIO, options: CheckOptions) -> CheckReport:
@@ -78,9 +91,10 @@ def check_stream(stream: BinaryIO, options: CheckOptions) -> CheckReport:
         intake = Intake(stream, spool)
         report, tally = _judge(intake, options, options.clean if rewrite else None)
     dropped = report.valid and tally is not None and tally.num_errors > 0
-    if dropped and not rewrite and options.spool and options.clean:
-        with options.spool.open("rb") as spooled:  # a second pass, for files with bad rows only
-            _, tally = _judge(Intake(spooled, None), options, options.clean)
+    lies_at = options.spool or options.source
+    if dropped and not rewrite and lies_at and options.clean:
+        with lies_at.open("rb") as again:  # a second pass, for files with bad rows only
+            _, tally = _judge(Intake(again, None), options, options.clean)
     report.clean_needed = report.valid and (rewrite or dropped)
     if report.clean_needed and options.clean and tally is not None:
         report.clean_sha256, report.clean_bytes = tally.written()
@@ -104,7 +118,7 @@ def _judge(intake: Intake, options: CheckOptions, clean: Path | None) -> tuple[C
             return tally
 
         try:
-            if _JUDGES[options.format](intake.chunks(), start) is None:
+            if _JUDGES[options.format](intake, start) is None:
                 problem = InvalidInputError("dataset_empty")
         except InvalidInputError as error:
             problem = error
@@ -137,25 +151,30 @@ def _report(intake: Intake, tally: Tally | None, problem: InvalidInputError | No
 
 
 def main() -> None:
-    """Judge stdin and print the report as one JSON object; exit 0 whenever it judged."""
+    """Judge a file or stdin and print the report as one JSON object; exit 0 whenever it judged."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--format", required=True, choices=sorted(_JUDGES))
     parser.add_argument("--schema", default="auto", choices=["auto", *(schema.value for schema in RowSchema)])
     parser.add_argument("--columns", default="{}", help="JSON object: field of the schema to column of the file")
     parser.add_argument("--on-error", default="refuse", choices=["refuse", "skip"])
+    parser.add_argument("--source", type=Path, help="judge this file, not stdin")
     parser.add_argument("--spool", type=Path)
     parser.add_argument("--clean", type=Path)
     arguments = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE_BYTES, _ADDRESS_SPACE_BYTES))
+    sys.setrecursionlimit(_MAX_DEPTH)
     options = CheckOptions(
         format=arguments.format,
         row_schema=None if arguments.schema == "auto" else RowSchema(arguments.schema),
         columns=msgspec.convert(json.loads(arguments.columns), dict[str, str]),
         skip_bad_rows=arguments.on_error == "skip",
+        source=arguments.source,
         spool=arguments.spool,
         clean=arguments.clean,
     )
-    sys.stdout.buffer.write(msgspec.json.encode(check_stream(sys.stdin.buffer, options)) + b"\n")
+    with options.source.open("rb") if options.source else sys.stdin.buffer as stream:
+        report = check_stream(stream, options)
+    sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Judging the rows of each file format: JSON Lines, a JSON array, CSV."""
+"""Judging rows one by one: a JSON array, CSV, and single items of any JSON."""
 
 import csv
 import io
+import itertools
 from collections.abc import Callable, Iterator
-from operator import attrgetter
 
 import msgspec
 
 from simorgh_shared.datasets.explain import explain_cells, explain_json, fault_of
-from simorgh_shared.datasets.intake import iter_blocks, iter_items
+from simorgh_shared.datasets.intake import Intake, iter_blocks, iter_items
 from simorgh_shared.datasets.rows import (
     MAX_ROW_BYTES,
     QaRow,
@@ -29,48 +29,34 @@ StartTally = Callable[[frozenset[str]], Tally]
 """Makes the tally from the names that the file's first rows hold; raises where they fit no schema."""
 
 
-def judge_jsonl(chunks: Iterator[bytes], start: StartTally) -> Tally | None:
-    """Judge JSON Lines; blank lines are skipped. None for a file without rows."""
-    tally: Tally | None = None
-    for line_number, block in iter_blocks(chunks):
-        if block is not None and not block.strip():
-            continue
-        if tally is None:
-            tally = start(_names_in((block or b"").split(b"\n"), "JSON Lines"))
-            decoder = typed_decoder(tally.row_schema, tally.columns)
-        if block is None:
-            tally.refuse(f"Line {line_number}", sentence("row_too_long", {"limit": MAX_ROW_BYTES}))
-        elif (rows := _rows_of_good_block(block, decoder, tally.row_schema)) is not None:
-            tally.take(rows, len(rows))
-        else:
-            for place, line in enumerate(block.split(b"\n"), start=line_number):
-                if line.strip():
-                    _judge_item(line, f"Line {place}", decoder, tally)
-    return tally
-
-
-def judge_json(chunks: Iterator[bytes], start: StartTally) -> Tally | None:
+def judge_json(intake: Intake, start: StartTally) -> Tally | None:
     """Judge a JSON array or one object. None for a file without rows."""
-    tally: Tally | None = None
-    for number, item in enumerate(iter_items(chunks), start=1):
-        if tally is None:
-            tally = start(_names_in([item], "JSON rows"))
-            decoder = typed_decoder(tally.row_schema, tally.columns)
-        _judge_item(item, f"Item {number}", decoder, tally)
+    items = iter_items(intake.chunks())
+    first, num_bytes = [], 0
+    for item in items:
+        first.append(item)
+        num_bytes += len(item)
+        if num_bytes > _NAMES_LOOKED_AT_BYTES:
+            break
+    if not first:
+        return None
+    tally = start(names_in(first, "JSON"))
+    decoder = typed_decoder(tally.row_schema, tally.columns)
+    for number, item in enumerate(itertools.chain(first, items), start=1):
+        judge_item(item, f"Item {number}", decoder, tally)
     return tally
 
 
-def judge_csv(chunks: Iterator[bytes], start: StartTally) -> Tally | None:
+def judge_csv(intake: Intake, start: StartTally) -> Tally | None:
     """Judge CSV with a header; the delimiter is the one of , ; and tab that the header holds most."""
-    lines = _CsvLines(chunks)
-    first = next(lines, "")
-    if not first.strip():
+    lines = _CsvLines(intake.chunks())
+    first = next((line for line in lines if line.strip()), None)
+    if first is None:
         return None
     delimiter = max(DELIMITERS, key=first.count)
     header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
     tally = start(frozenset(header))
-    if tally.row_schema is RowSchema.MESSAGES:
-        raise InvalidInputError("dataset_not_format", format="CSV", reason="CSV holds no lists of messages")
+    _require_columns(header, tally)
     csv.field_size_limit(MAX_ROW_BYTES)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     row_type = QaRow if tally.row_schema is RowSchema.QA else TextRow
@@ -94,7 +80,16 @@ def judge_csv(chunks: Iterator[bytes], start: StartTally) -> Tally | None:
         if fault:
             tally.refuse(place, fault)
         else:
-            tally.take([row_type(*(named[tally.columns.get(field, field)] for field in fields))], 1)
+            tally.take([row_type(*(named[tally.columns.get(field, field)] for field in fields))])
+
+
+def _require_columns(header: list[str], tally: Tally) -> None:
+    reason = "CSV holds no lists of messages" if tally.row_schema is RowSchema.MESSAGES else ""
+    for column in tally.columns.values():
+        if header.count(column) > 1:
+            reason = f"the column {column[:40]} stands in the header twice"
+    if reason:
+        raise InvalidInputError("dataset_not_format", format="CSV", reason=reason)
 
 
 class _CsvLines:
@@ -123,44 +118,18 @@ class _CsvLines:
         return line.decode()
 
     def _split(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        for _, block in iter_blocks(chunks):
-            if block is None:
+        for block in iter_blocks(chunks):
+            if block.is_cut:
                 self._refuse_long()
             else:
-                yield from io.BytesIO(block)
+                yield from io.BytesIO(block.data)
 
     def _refuse_long(self) -> None:
         reason = f"the row of line {self._row} is longer than {MAX_ROW_BYTES} bytes; a quote may not be closed"
         raise InvalidInputError("dataset_not_format", format="CSV", reason=reason)
 
 
-def _rows_of_good_block(block: bytes, decoder: msgspec.json.Decoder[Row], row_schema: RowSchema) -> list[Row] | None:
-    """The rows of a block without any fault, at the speed of C; None where a line must be looked at.
-
-    A newline between } and { always parts two values, and with as many rows as lines each line holds one.
-    """
-    body = block.rstrip()
-    num_lines = body.count(b"\n") + 1
-    parted = body.count(b"}\n{") == num_lines - 1
-    if not parted and b"\r\n" in body:
-        parted = body.count(b"}\n{") + body.count(b"}\r\n{") == num_lines - 1
-    if not parted or b"\\u0000" in body or len(body) > MAX_ROW_BYTES:
-        return None
-    try:
-        rows = decoder.decode_lines(body)
-    except (ValueError, RecursionError):
-        return None
-    if len(rows) != num_lines:
-        return None
-    if row_schema is RowSchema.MESSAGES:
-        return None if any(map(fault_of, rows)) else rows
-    for field in fields_of(row_schema):
-        if not all(map(str.strip, map(attrgetter(field), rows))):
-            return None
-    return rows
-
-
-def _judge_item(item: bytes, place: str, decoder: msgspec.json.Decoder[Row], tally: Tally) -> None:
+def judge_item(item: bytes, place: str, decoder: msgspec.json.Decoder[Row], tally: Tally) -> None:
     try:
         row = decoder.decode(item)
     except (ValueError, RecursionError) as cause:
@@ -171,21 +140,17 @@ def _judge_item(item: bytes, place: str, decoder: msgspec.json.Decoder[Row], tal
     elif fault := fault_of(row):
         tally.refuse(place, fault)
     else:
-        tally.take([row], 1)
+        tally.take([row])
 
 
-def _names_in(items: list[bytes], wanted_format: str) -> frozenset[str]:
+def names_in(items: list[bytes], wanted_format: str) -> frozenset[str]:
     """The field names of the first objects, up to the first that fits a schema."""
     names: frozenset[str] = frozenset()
     num_objects = 0
     for item in items:
-        if len(item) > _NAMES_LOOKED_AT_BYTES:
-            num_objects += item.lstrip().startswith(b"{")
-            continue
         try:
             found = msgspec.json.decode(item, type=dict[str, msgspec.Raw])
         except (ValueError, RecursionError):
-            num_objects += wanted_format != "JSON Lines"
             continue
         num_objects += 1
         names |= found.keys()
@@ -193,6 +158,6 @@ def _names_in(items: list[bytes], wanted_format: str) -> frozenset[str]:
             break
     if not num_objects and any(item.strip() for item in items):
         raise InvalidInputError(
-            "dataset_not_format", format=wanted_format, reason="no line at its start is a JSON object"
+            "dataset_not_format", format=wanted_format, reason="nothing at its start is a JSON object"
         )
     return names

@@ -2,9 +2,10 @@
 
 import codecs
 import hashlib
+import itertools
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from simorgh_shared.datasets.rows import BOM, MAX_ROW_BYTES
 from simorgh_shared.domain.errors import InvalidInputError
@@ -21,32 +22,47 @@ class Intake:
         self._spool = spool
         self._hash = hashlib.sha256()
         self.num_bytes = 0
+        self.num_bom_bytes = 0
+        """The byte order mark at the start, which is no text."""
 
     @property
     def sha256(self) -> str:
         """The hash of what was read so far."""
         return self._hash.hexdigest()
 
+    def raw_chunks(self) -> Iterator[bytes]:
+        """The bytes in order without a byte order mark; whether they are text is the reader's to prove."""
+        chunk = self._read()
+        if chunk.startswith(BOM):
+            self.num_bom_bytes = len(BOM)
+            chunk = chunk.removeprefix(BOM) or self._read()
+        while chunk:
+            yield chunk
+            chunk = self._read()
+
     def chunks(self) -> Iterator[bytes]:
-        """The bytes in order without a byte order mark.
+        """The bytes in order without a byte order mark, each chunk proved to be UTF-8.
 
         Raises: InvalidInputError (dataset_not_utf8) with the offset and the line of the first bad byte.
         """
         decoder = codecs.getincrementaldecoder("utf-8")()
-        line = 1
-        while chunk := self._read():
-            start = self.num_bytes - len(chunk)
+        line, offset = 1, 0
+        for chunk in self.raw_chunks():
             pending = decoder.getstate()[0]
             try:
                 decoder.decode(chunk)
             except UnicodeDecodeError as cause:
-                line += (pending + chunk)[: cause.start].count(b"\n")
-                offset = start - len(pending) + cause.start
-                raise InvalidInputError("dataset_not_utf8", offset=offset, line=line) from cause
+                raise self.not_utf8(pending + chunk, cause.start, offset - len(pending), line) from cause
             line += chunk.count(b"\n")
-            yield chunk.removeprefix(BOM) if start == 0 else chunk
+            offset += len(chunk)
+            yield chunk
         if rest := decoder.getstate()[0]:
-            raise InvalidInputError("dataset_not_utf8", offset=self.num_bytes - len(rest), line=line)
+            raise self.not_utf8(rest, 0, offset - len(rest), line)
+
+    def not_utf8(self, piece: bytes, start: int, offset: int, line: int) -> InvalidInputError:
+        """The error for the byte at `start` of a piece, which begins at this offset and line of the text."""
+        place = self.num_bom_bytes + offset + start
+        return InvalidInputError("dataset_not_utf8", offset=place, line=line + piece.count(b"\n", 0, start))
 
     def drain(self) -> None:
         """Read what is left, so that the writer of the pipe never meets a closed one."""
@@ -62,13 +78,26 @@ class Intake:
         return chunk
 
 
-def iter_blocks(chunks: Iterator[bytes]) -> Iterator[tuple[int, bytes | None]]:
-    """Whole lines in blocks, each with the number of its first line; None stands for one line too long."""
-    carry, line, skipping = b"", 1, False
+class Block(NamedTuple):
+    """Whole lines of a text, or the beginning of one that is too long."""
+
+    data: bytes
+    line: int
+    """The number of the first line, from 1."""
+    offset: int
+    """Where it begins, in bytes."""
+    num_lines: int
+    is_cut: bool = False
+
+
+def iter_blocks(chunks: Iterator[bytes]) -> Iterator[Block]:
+    """Whole lines in blocks; a line too long comes as its beginning alone."""
+    carry, line, offset, skipping = b"", 1, 0, False
     for chunk in _ended(chunks):
         data = carry + chunk
         if skipping:
-            _, newline, data = data.partition(b"\n")
+            dropped, newline, data = data.partition(b"\n")
+            offset += len(dropped) + len(newline)
             if not newline:
                 carry = b""
                 continue
@@ -76,10 +105,12 @@ def iter_blocks(chunks: Iterator[bytes]) -> Iterator[tuple[int, bytes | None]]:
         end = data.rfind(b"\n") + 1
         block, carry = data[:end], data[end:]
         if block:
-            yield line, block
-            line += block.count(b"\n")
+            num_lines = block.count(b"\n")
+            yield Block(block, line, offset, num_lines)
+            line, offset = line + num_lines, offset + end
         if len(carry) > MAX_ROW_BYTES:
-            yield line, None
+            yield Block(carry, line, offset, 1, is_cut=True)
+            offset += len(carry)
             carry, skipping = b"", True
 
 
@@ -103,8 +134,10 @@ def iter_items(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _whole(buffer: bytes, chunks: Iterator[bytes]) -> bytes:
-    for chunk in chunks:
+    for chunk in itertools.chain([b""], chunks):
         buffer += chunk
+        if b"}\n{" in buffer or b"}\r\n{" in buffer:  # never inside a value
+            raise _not_json("several objects stand in it, as in JSON Lines, whose suffix is .jsonl")
         if len(buffer) > MAX_ROW_BYTES:
             raise _not_json(f"one object may have {MAX_ROW_BYTES} bytes; put many rows into an array")
     return buffer

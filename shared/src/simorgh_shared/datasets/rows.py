@@ -45,6 +45,10 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     content: Cell
 
 
+class _StrictMessage(Message, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A turn without further fields."""
+
+
 class MessagesRow(msgspec.Struct, frozen=True):
     """An OpenAI chat; one of its turns is the assistant's, else there is nothing to learn from it."""
 
@@ -73,20 +77,43 @@ def fields_of(row_schema: RowSchema) -> tuple[str, ...]:
 
 def typed_decoder(row_schema: RowSchema, columns: Mapping[str, str]) -> msgspec.json.Decoder[Row]:
     """A decoder straight into the schema's struct; `columns` gives the file's name of a field."""
-    row_type = ROW_TYPES[row_schema]
-    renamed = {field: columns[field] for field in fields_of(row_schema) if columns.get(field, field) != field}
+    renamed = _renamed(row_schema, columns)
     if not renamed:
-        return msgspec.json.Decoder(row_type)
-    hints = msgspec.structs.fields(row_type)
-    mapped = msgspec.defstruct(
-        f"Mapped{row_type.__name__}",
-        [(hint.name, hint.type) for hint in hints],
+        return msgspec.json.Decoder(ROW_TYPES[row_schema])
+    return _decoder(row_schema, {}, renamed, forbid_unknown_fields=False)
+
+
+def strict_decoder(row_schema: RowSchema, columns: Mapping[str, str]) -> msgspec.json.Decoder[Row]:
+    """A decoder that takes rows without further fields, and texts of any length.
+
+    It skips nothing, so that what it takes is proved to be UTF-8 from the first byte to the last.
+    """
+    texts = (
+        {"messages": list[_StrictMessage]}
+        if row_schema is RowSchema.MESSAGES
+        else dict.fromkeys(fields_of(row_schema), str)
+    )
+    return _decoder(row_schema, texts, _renamed(row_schema, columns), forbid_unknown_fields=True)
+
+
+def _renamed(row_schema: RowSchema, columns: Mapping[str, str]) -> dict[str, str]:
+    return {field: columns[field] for field in fields_of(row_schema) if columns.get(field, field) != field}
+
+
+def _decoder(
+    row_schema: RowSchema, types: Mapping[str, object], renamed: Mapping[str, str], forbid_unknown_fields: bool
+) -> msgspec.json.Decoder[Row]:
+    row_type = ROW_TYPES[row_schema]
+    made = msgspec.defstruct(
+        f"Read{row_type.__name__}",
+        [(hint.name, types.get(hint.name, hint.type)) for hint in msgspec.structs.fields(row_type)],
         bases=(row_type,),
-        rename=renamed,
+        rename=dict(renamed) or None,
+        forbid_unknown_fields=forbid_unknown_fields,
         frozen=True,
         gc=row_schema is RowSchema.MESSAGES,
     )
-    return msgspec.json.Decoder(mapped)
+    return msgspec.json.Decoder(made)
 
 
 def schema_of_columns(names: frozenset[str], columns: Mapping[str, str]) -> RowSchema | None:

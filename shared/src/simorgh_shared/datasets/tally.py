@@ -1,7 +1,7 @@
 """Counting good and bad rows of one file, and writing the good ones as canonical JSONL."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from simorgh_shared.datasets.rows import ROW_TYPES, Row, RowSchema, fields_of
 
 NUM_ERRORS_SHOWN = 10
+_MAX_REASON_CHARS = 300
 
 
 class Tally:
@@ -26,24 +27,26 @@ class Tally:
         self._renames = any(columns.get(field, field) != field for field in fields_of(row_schema))
         self._encoder = msgspec.json.Encoder()
 
-    def take(self, rows: Iterable[Row], count: int) -> None:
+    def take(self, rows: Sequence[Row]) -> None:
         """Count good rows and write them where there is a sink."""
-        self.num_valid += count
+        self.num_valid += len(rows)
         if self._sink is None:
             return
-        row_type = ROW_TYPES[self.row_schema]
-        for row in rows:
-            plain = row_type(*msgspec.structs.astuple(row)) if self._renames else row
-            line = self._encoder.encode(plain) + b"\n"
-            self._sink.write(line)
-            self._sink_hash.update(line)
-            self._sink_bytes += len(line)
+        if self._renames:
+            row_type = ROW_TYPES[self.row_schema]
+            rows = [row_type(*msgspec.structs.astuple(row)) for row in rows]
+        lines = self._encoder.encode_lines(rows)
+        self._sink.write(lines)
+        self._sink_hash.update(lines)
+        self._sink_bytes += len(lines)
 
     def refuse(self, place: str, reason: str) -> None:
         """Count a bad row; `place` is `Line 7` or `Item 7`."""
         self.num_errors += 1
         if len(self.errors) < NUM_ERRORS_SHOWN:
-            self.errors.append(f"{place}: {reason}")
+            # A decoder may quote the whole value that it does not take.
+            shown = reason if len(reason) <= _MAX_REASON_CHARS else f"{reason[:_MAX_REASON_CHARS]}…"
+            self.errors.append(f"{place}: {shown}")
 
     def written(self) -> tuple[str, int]:
         """The hash and the size of what the sink took."""
