@@ -1,263 +1,157 @@
-"""Datasets: upload, list, preview, download (R-DATA-1 to R-DATA-4)."""
+"""Datasets: upload, list, versions, preview, download (R-DATA-1 to R-DATA-4, R-DATA-7)."""
 
-import contextlib
-import json
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
+from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
-from starlette.types import Message
+from starlette.responses import Response
 
-from simorgh_api.deps import Blobs, DbSession, Reader, Sessions, Settings, Writer
+from simorgh_api.bodies import EarlyAnswer
+from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Reader, Sessions, Settings, Writer
+from simorgh_api.errors import native_shape, to_problem
 from simorgh_api.surfaces import native_router
-from simorgh_api.usecases import datasets
-from simorgh_shared.datasets.rows import RowSchema
-from simorgh_shared.domain.errors import InvalidInputError, TooLargeError, UnsupportedError
-from simorgh_shared.storage import manifests
+from simorgh_api.upload_options import FORM
+from simorgh_api.uploads import GoodFile, Upload, body_of, received
+from simorgh_api.usecases import datasets, previews
+from simorgh_api.usecases.principals import Principal
+from simorgh_shared.datasets.check import place_errors
+from simorgh_shared.datasets.tally import NUM_ERRORS_SHOWN
+from simorgh_shared.domain.errors import AppError
+from simorgh_shared.schemas.datasets import DatasetVersionView, DatasetView, PreviewView, SplitName, UploadView
+from simorgh_shared.schemas.envelope import Answer, Deleted, Page
 from simorgh_shared.storage.blobs import BlobStore
 
 router = native_router("/datasets", "datasets")
-_FORMATS = {".jsonl": "jsonl", ".json": "json", ".csv": "csv"}
-_FORM_SLACK_BYTES = 1 << 20  # boundaries, part headers and the small fields
-_ROW_SCHEMAS = ("", "auto", *RowSchema)
-_MAX_NAME_CHARS = 255
-_SPLITS = {"dataset": "train.jsonl", "file": "train.jsonl", "test": "test.jsonl"}
+VersionNumber = Annotated[int | None, Query(ge=1, lt=2**31, description="Which version; else the newest.")]
 
 
-@router.post("/upload", operation_id="upload_dataset")
+@router.post("/upload", operation_id="upload_dataset", response_model=Answer[UploadView], openapi_extra=dict(FORM))
 async def upload(
     request: Request, sessions: Sessions, settings: Settings, blobs: Blobs, principal: Writer
-) -> dict[str, Any]:
-    """Send a dataset as `dataset` or `file`, with its held-out rows as `test` if there are any.
+) -> Answer[UploadView] | Response:
+    """Send a dataset as `dataset` or `file` (.jsonl, .json or .csv), and its held-out rows as `test` if there are any.
 
-    Further fields: `name`, `row_schema`, `columns` (JSON: our field to the file's), `on_error` (`refuse`, `skip`).
+    The rows are checked while they come. A file with bad rows is refused whole and the first ten are named, unless
+    `on_error=skip` keeps the others. With `dataset_id` the file becomes that dataset's next version; without it, the
+    same content under the same name is the dataset that is there, and anything else makes another one.
     """
-    with tempfile.TemporaryDirectory(prefix="simorgh-upload-") as folder:
-        async with _form(request, settings.max_upload_bytes) as form:
-            options = _options(form)
-            parts = _parts(form)
-            results = []
-            for field, part in parts:
-                results.append(await _check(part, field, options, settings.max_upload_bytes, Path(folder)))
-        name = _name(options["name"] or Path(str(parts[0][1].filename)).name)
-
-        def store() -> dict[str, Any]:
-            files = [
-                datasets.CheckedFile(_SPLITS[field], blobs.put(sessions, path), int(result["rows"]), result)
-                for field, path, result in results
-            ]
-            with sessions.begin() as session:
-                version = datasets.keep(
-                    session,
-                    principal.project_id,
-                    principal.user_id,
-                    name,
-                    results[0][2]["row_schema"],
-                    {},  # the kept files are canonical: the child has renamed mapped columns
-                    files,
-                )
-                return datasets.view(*datasets.get(session, principal.project_id, version.dataset_id))
-
-        data = await run_in_threadpool(store)
-    told = ("valid", "total_lines", "valid_lines", "error_count", "errors")
-    return {"ok": True, "data": data | {name: results[0][2].get(name) for name in told}}
+    body = body_of(request, settings.max_upload_bytes)
+    try:
+        async with received(request, body, settings.max_upload_bytes) as form:
+            data = await run_in_threadpool(_store, sessions, blobs, principal, form)
+    except AppError as error:
+        if body.has_ended:
+            raise
+        return EarlyAnswer(native_shape(request, to_problem(request, error)), body)
+    return Answer(data=data)
 
 
 @router.get("/list", operation_id="list_datasets")
-def list_datasets(
-    session: DbSession,
-    principal: Reader,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: str | None = None,
-) -> dict[str, Any]:
-    """The project's datasets, newest first."""
+def list_datasets(session: DbSession, principal: Reader, limit: Limit = 50, cursor: Cursor = None) -> Page[DatasetView]:
+    """The project's datasets, newest first, each with its newest version."""
     found, more = datasets.page(session, principal.project_id, limit, cursor)
-    return {"ok": True, "data": found, "next_cursor": more}
+    return Page(data=found, next_cursor=more)
 
 
 @router.get("/preview/{dataset_id}", operation_id="preview_dataset")
 def preview(
-    session: DbSession,
+    sessions: Sessions,
     principal: Reader,
     blobs: Blobs,
     dataset_id: str,
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
     offset: Annotated[int, Query(ge=0)] = 0,
-) -> dict[str, Any]:
+    version: VersionNumber = None,
+) -> Answer[PreviewView]:
     """Some rows, those of the train split first, and how many rows there are in all."""
-    _, version = datasets.get(session, principal.project_id, dataset_id)
-    files = manifests.entries(session, version.manifest_id)
-    files.sort(key=lambda entry: entry.path != "train.jsonl")
-    session.commit()  # no session is open while storage is read
-    samples = []
-    for number, line in enumerate(line for file in files for line in _lines(blobs, file)):
-        if number >= offset + limit:
-            break
-        if number >= offset:
-            samples.append(json.loads(line))
-    return {"ok": True, "data": {"samples": samples, "total": version.rows, "limit": limit, "offset": offset}}
+    source = previews.find(sessions, principal.project_id, dataset_id, version)
+    return Answer(data=previews.preview(sessions, blobs, source, limit, offset))
 
 
 @router.get("/{dataset_id}", operation_id="get_dataset")
-def get_dataset(session: DbSession, principal: Reader, dataset_id: str) -> dict[str, Any]:
+def get_dataset(
+    session: DbSession, principal: Reader, dataset_id: str, version: VersionNumber = None
+) -> Answer[DatasetView]:
     """One dataset."""
-    return {"ok": True, "data": datasets.view(*datasets.get(session, principal.project_id, dataset_id))}
+    return Answer(data=datasets.view(*datasets.get(session, principal.project_id, dataset_id, version)))
 
 
-@router.get("/{dataset_id}/download", operation_id="download_dataset", response_class=StreamingResponse)
+@router.get("/{dataset_id}/versions", operation_id="list_dataset_versions")
+def list_versions(
+    session: DbSession, principal: Reader, dataset_id: str, limit: Limit = 50, cursor: Cursor = None
+) -> Page[DatasetVersionView]:
+    """The versions of a dataset, newest first."""
+    found, more = datasets.versions_page(session, principal.project_id, dataset_id, limit, cursor)
+    return Page(data=found, next_cursor=more)
+
+
+@router.get(
+    "/{dataset_id}/download",
+    operation_id="download_dataset",
+    response_class=StreamingResponse,
+    responses={200: {"description": "The rows as JSON Lines.", "content": {"application/jsonl": {}}}},
+)
 def download(
-    session: DbSession,
+    sessions: Sessions,
     principal: Reader,
     blobs: Blobs,
     dataset_id: str,
-    split: Annotated[str, Query(pattern="^(train|test)$")] = "train",
+    split: SplitName = "train",
+    version: VersionNumber = None,
 ) -> StreamingResponse:
-    """The bytes of a split."""
-    dataset, version = datasets.get(session, principal.project_id, dataset_id)
-    for entry in manifests.entries(session, version.manifest_id):
-        if entry.path == f"{split}.jsonl":
-            name = quote(f"{Path(dataset.name).stem}-{split}.jsonl", safe="")
-            headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}"}
-            return StreamingResponse(blobs.read(entry.blob), media_type="application/jsonl", headers=headers)
-    raise InvalidInputError("invalid_parameter", name="split", value=split, reason="this dataset has no such split")
+    """The bytes of a split as they are kept: JSON Lines, exactly those that were sent where nothing had to change."""
+    source = previews.find(sessions, principal.project_id, dataset_id, version)
+    num_bytes, chunks = previews.open_split(sessions, blobs, source, split)
+    name = quote(f"{Path(source.dataset.name).stem}-{split}.jsonl", safe="")
+    headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}", "content-length": str(num_bytes)}
+    return StreamingResponse(chunks, media_type="application/jsonl", headers=headers)
 
 
 @router.delete("/{dataset_id}", operation_id="delete_dataset")
-def delete_dataset(session: DbSession, principal: Writer, dataset_id: str) -> dict[str, Any]:
+def delete_dataset(session: DbSession, principal: Writer, dataset_id: str) -> Answer[Deleted]:
     """Take a dataset away."""
     datasets.delete(session, principal.project_id, dataset_id)
-    return {"ok": True, "data": {"id": dataset_id, "deleted": True}}
+    return Answer(data=Deleted(id=dataset_id))
 
 
-@contextlib.asynccontextmanager
-async def _form(request: Request, limit_bytes: int) -> AsyncIterator[FormData]:
-    """The parsed form, its files on disk; a body beyond the limit is cut off while it comes."""
-    received = 0
-
-    async def receive() -> Message:
-        nonlocal received
-        message = await request.receive()
-        received += len(message.get("body", b""))
-        if received > 2 * limit_bytes + _FORM_SLACK_BYTES:
-            raise TooLargeError("upload_too_large", limit_bytes=limit_bytes)
-        return message
-
-    try:
-        form = await Request(request.scope, receive).form(max_files=3, max_fields=20)
-    except HTTPException as error:
-        raise InvalidInputError("invalid_body", where="the form", reason=error.detail.rstrip(".")) from error
-    except ClientDisconnect as error:
-        raise InvalidInputError("upload_unreadable", reason="the client left before the end") from error
-    try:
-        yield form
-    finally:
-        await form.close()
-
-
-def _parts(form: FormData) -> list[tuple[str, UploadFile]]:
-    """The files that were sent, the train split first."""
-    parts = [(field, part) for field, part in form.multi_items() if field in _SPLITS and isinstance(part, UploadFile)]
-    splits = [_SPLITS[field] for field, _ in parts]
-    if "train.jsonl" not in splits:
-        raise InvalidInputError("invalid_body", where="dataset", reason="send a file in this field")
-    if len(set(splits)) < len(splits):
-        reason = "send one file as dataset or file, and at most one as test"
-        raise InvalidInputError("invalid_body", where="the form", reason=reason)
-    return sorted(parts, key=lambda part: part[0] == "test")
+def _store(sessions: sessionmaker[Session], blobs: BlobStore, principal: Principal, form: Upload) -> UploadView:
+    """Store what was found good, then make it visible in one transaction."""
+    project_id = principal.project_id
+    if form.dataset_id is not None:
+        with sessions() as session:
+            datasets.get(session, project_id, form.dataset_id)
+    files = [
+        datasets.CheckedFile(file.split, blobs.put(sessions, file.path, file.sha256), file.report.rows, _found(file))
+        for file in form.files
+    ]
+    train = form.files[0].report
+    content = datasets.Content(train.row_schema or "", files, train.columns)
+    with sessions.begin() as session:
+        if form.dataset_id is not None:
+            kept = datasets.keep_version(session, project_id, form.dataset_id, form.name, content)
+        else:
+            kept = datasets.keep(session, project_id, principal.user_id, form.name or "", content)
+    errors = [error for file in form.files for error in place_errors(file.report, file.split)]
+    return UploadView(
+        **datasets.view(kept.dataset, kept.version).model_dump(),
+        created=kept.created,
+        total_lines=sum(file.report.total_lines for file in form.files),
+        valid_lines=sum(file.report.valid_lines for file in form.files),
+        error_count=sum(file.report.error_count for file in form.files),
+        errors=errors[:NUM_ERRORS_SHOWN],
+    )
 
 
-def _name(given: str) -> str:
-    """A dataset's name, which is data and never a path."""
-    reason = ""
-    if "\x00" in given:
-        reason = "it holds a NUL character"
-    elif not 0 < len(given) <= _MAX_NAME_CHARS:
-        reason = f"it has {len(given)} characters where 1 to {_MAX_NAME_CHARS} are taken"
-    if reason:
-        shown = given[:40].replace("\x00", "")
-        raise InvalidInputError("invalid_parameter", name="name", value=shown, reason=reason)
-    return given
-
-
-def _options(form: FormData) -> dict[str, str]:
-    options = {name: str(form.get(name) or "") for name in ("name", "row_schema", "columns", "on_error")}
-    unknown = set(form) - set(options) - set(_SPLITS)
-    if unknown:
-        known = ", ".join([*_SPLITS, *options])
-        raise InvalidInputError("unknown_parameter", name=sorted(unknown)[0], known=known)
-    if options["on_error"] not in ("", "refuse", "skip"):
-        raise InvalidInputError(
-            "invalid_parameter", name="on_error", value=options["on_error"][:40], reason="it is refuse or skip"
-        )
-    if options["row_schema"] not in _ROW_SCHEMAS:
-        reason = f"it is one of {', '.join(_ROW_SCHEMAS[1:])}"
-        raise InvalidInputError("invalid_parameter", name="row_schema", value=options["row_schema"][:40], reason=reason)
-    if not _is_column_map(options["columns"] or "{}"):
-        reason = 'it is a JSON object of our field to the file\'s, such as {"question": "prompt"}'
-        raise InvalidInputError("invalid_parameter", name="columns", value=options["columns"][:40], reason=reason)
-    return options
-
-
-def _is_column_map(text: str) -> bool:
-    try:
-        given = json.loads(text)
-    except ValueError:
-        return False
-    return isinstance(given, dict) and all(isinstance(value, str) for value in given.values())
-
-
-async def _check(
-    part: UploadFile, field: str, options: dict[str, str], limit_bytes: int, folder: Path
-) -> tuple[str, Path, dict[str, Any]]:
-    """Let a child judge the bytes; the file to keep and what it found.
-
-    Raises: UnsupportedError, TooLargeError, InvalidInputError; nothing is kept then.
-    """
-    suffix = Path(part.filename or "").suffix.lower()
-    if suffix not in _FORMATS:
-        raise UnsupportedError("upload_type", suffix=suffix or "(none)", known=", ".join(_FORMATS))
-    if (part.size or 0) > limit_bytes:
-        raise TooLargeError("upload_too_large", limit_bytes=limit_bytes)
-    raw, clean = folder / f"{field}.raw", folder / f"{field}.clean"
-    command = ["-m", "simorgh_shared.datasets.check", "--format", _FORMATS[suffix], "--spool", str(raw)]
-    command += ["--clean", str(clean), "--schema", options["row_schema"] or "auto"]
-    command += ["--on-error", options["on_error"] or "refuse", "--columns", options["columns"] or "{}"]
-
-    def run() -> tuple[int, bytes, bytes]:
-        with tempfile.TemporaryFile() as body:
-            part.file.seek(0)
-            shutil.copyfileobj(part.file, body)
-            body.seek(0)
-            done = subprocess.run([sys.executable, *command], stdin=body, capture_output=True, check=False)
-            return done.returncode, done.stdout, done.stderr
-
-    code, output, errors = await run_in_threadpool(run)
-    if code == 2:
-        raise InvalidInputError("invalid_body", where="columns", reason=errors.decode(errors="replace")[-200:])
-    if code != 0:
-        raise InvalidInputError("upload_unreadable", reason=f"the checking process ended with code {code}")
-    result: dict[str, Any] = json.loads(output)
-    if result["problem"] is not None:
-        told = {name: result[name] for name in ("valid", "total_lines", "valid_lines", "error_count")}
-        raise InvalidInputError(result["problem"], details=result["errors"], data=told, **result["problem_params"])
-    return field, clean if result["clean_needed"] else raw, result
-
-
-def _lines(blobs: BlobStore, entry: manifests.Entry) -> Iterator[bytes]:
-    rest = b""
-    for chunk in blobs.read(entry.blob):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from (line for line in lines if line.strip())
-    if rest.strip():
-        yield rest
+def _found(file: GoodFile) -> dict[str, Any]:
+    report = file.report
+    return {
+        "total_lines": report.total_lines,
+        "error_count": report.error_count,
+        "errors": report.errors,
+        "source_bytes": report.bytes,
+        "source_sha256": report.sha256,
+    }

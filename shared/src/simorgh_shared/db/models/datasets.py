@@ -27,7 +27,7 @@ class DatasetVersion(Base):
     __tablename__ = "dataset_versions"
     __table_args__ = (
         sa.UniqueConstraint("dataset_id", "version"),
-        sa.UniqueConstraint("dataset_id", "content_sha256"),
+        sa.UniqueConstraint("dataset_id", "content_sha256", "row_schema"),
     )
     id: Mapped[str] = mapped_column(primary_key=True)
     dataset_id: Mapped[str] = mapped_column(sa.ForeignKey("datasets.id", ondelete="CASCADE"))
@@ -36,7 +36,11 @@ class DatasetVersion(Base):
     content_sha256: Mapped[str]
     row_schema: Mapped[str]
     columns: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    """How the kept files name a field, where not as the schema does: uploads are kept under the schema's names."""
+    source_columns: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    """How the file that was sent named each field."""
     rows: Mapped[int] = mapped_column(sa.BigInteger)
     bytes: Mapped[int] = mapped_column(sa.BigInteger)
-    validation: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    splits: Mapped[list[Any]] = mapped_column(server_default="[]")
+    """Of each split, train first, its rows, bytes and sha256, and what the check counted."""
     created_at: Mapped[CreatedAt]

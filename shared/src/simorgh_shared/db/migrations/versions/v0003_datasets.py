@@ -17,6 +17,7 @@ CREATE TABLE datasets (
     deleted_at timestamptz
 );
 CREATE INDEX datasets_project ON datasets (project_id, id);
+CREATE INDEX datasets_name ON datasets (project_id, name) WHERE deleted_at IS NULL;
 
 CREATE TABLE dataset_versions (
     id text PRIMARY KEY,
@@ -26,12 +27,13 @@ CREATE TABLE dataset_versions (
     content_sha256 text NOT NULL,
     row_schema text NOT NULL,
     columns jsonb NOT NULL DEFAULT '{}',
-    rows bigint NOT NULL,
-    bytes bigint NOT NULL,
-    validation jsonb NOT NULL DEFAULT '{}',
+    source_columns jsonb NOT NULL DEFAULT '{}',
+    rows bigint NOT NULL CHECK (rows >= 0),
+    bytes bigint NOT NULL CHECK (bytes >= 0),
+    splits jsonb NOT NULL DEFAULT '[]',
     created_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (dataset_id, version),
-    UNIQUE (dataset_id, content_sha256)
+    UNIQUE (dataset_id, content_sha256, row_schema)
 );
 """
 

@@ -1,0 +1,80 @@
+"""The child that judges a file while it comes: fed through a pipe, and gone when the request is."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+import structlog
+
+from simorgh_shared.datasets.check import CheckReport
+from simorgh_shared.domain.errors import InvalidInputError
+
+log = structlog.get_logger()
+_MODULE = "simorgh_shared.datasets.check"
+# It needs no more than to find Python: no credentials.
+_ALLOWED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH")
+
+
+class Checking:
+    """A child that judges one file."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def write(self, data: bytes) -> None:
+        """Pass bytes on, no faster than the child takes them.
+
+        Raises: InvalidInputError when the child has died.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(data)
+            await self._process.stdin.drain()
+        except ConnectionError:
+            await self.report()
+
+    def end(self) -> None:
+        """Say that no more comes."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    async def report(self) -> CheckReport:
+        """What it found in all that was written.
+
+        Raises: InvalidInputError when it ended without a report.
+        """
+        self.end()
+        output, errors = await self._process.communicate()
+        if self._process.returncode != 0:
+            # The kind of error only: its text may quote the file.
+            kind = errors.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0][:80]
+            log.warning("upload_check_died", returncode=self._process.returncode, kind=kind)
+            reason = f"the checking process ended with code {self._process.returncode}"
+            raise InvalidInputError("upload_unreadable", reason=reason)
+        return msgspec.json.decode(output, type=CheckReport)
+
+
+@contextlib.asynccontextmanager
+async def checking(arguments: Sequence[str]) -> AsyncIterator[Checking]:
+    """A child with these arguments. It does not outlive the block."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        _MODULE,
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={name: os.environ[name] for name in _ALLOWED if name in os.environ},
+        start_new_session=True,  # Ctrl-C at the gateway lets requests end
+    )
+    try:
+        yield Checking(process)
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

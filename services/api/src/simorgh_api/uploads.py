@@ -1,0 +1,148 @@
+"""Takes uploads of datasets: each file goes to a checking child while it comes (architecture, section 6)."""
+
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import Request
+
+from simorgh_api.bodies import Body
+from simorgh_api.checking import Checking, checking
+from simorgh_api.forms import Field, FileEnd, FileStart, FormEvent, FormReader
+from simorgh_api.upload_options import FILE_FIELDS, Options, dataset_name, unknown_field
+from simorgh_shared.datasets.check import CheckReport, refusal
+from simorgh_shared.domain.errors import InvalidInputError, TooLargeError, UnsupportedError
+
+_FORMATS = {".jsonl": "jsonl", ".json": "json", ".csv": "csv"}
+_FORM_SLACK_BYTES = 1 << 20  # boundaries, part headers and the small fields
+
+
+@dataclass(frozen=True)
+class GoodFile:
+    """What is to be kept of a file whose rows are good."""
+
+    split: str
+    path: Path
+    sha256: str
+    report: CheckReport
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A form that came whole and was found good."""
+
+    name: str | None
+    """What the dataset is to be called; None where it keeps its name."""
+    dataset_id: str | None
+    """The dataset that this becomes a version of."""
+    files: Sequence[GoodFile]
+    """The train split first."""
+
+
+def body_of(request: Request, limit_bytes: int) -> Body:
+    """The body of an upload: a file of the limit in each split fits in."""
+    return Body(request.receive, len(set(FILE_FIELDS.values())) * limit_bytes + _FORM_SLACK_BYTES)
+
+
+@contextlib.asynccontextmanager
+async def received(request: Request, body: Body, limit_bytes: int) -> AsyncIterator[Upload]:
+    """Take a form and have its files judged. They are there within the block, and no child outlives it.
+
+    Raises: InvalidInputError, UnsupportedError or TooLargeError for what cannot be kept.
+    """
+    if int(request.headers.get("content-length", 0)) > body.limit_bytes:
+        raise TooLargeError("upload_too_large", limit_bytes=limit_bytes)
+    async with contextlib.AsyncExitStack() as stack:
+        form = FormReader(request.headers.get("content-type", ""))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="simorgh-upload-")))
+        intake = _Intake(folder, limit_bytes, stack)
+        while not body.has_ended:
+            for event in form.feed(await body.read()):
+                await intake.take(event)
+        form.end()
+        yield await intake.finish()
+
+
+@dataclass
+class _File:
+    """A file on its way through its child."""
+
+    split: str
+    filename: str
+    raw: Path
+    clean: Path
+    arguments: Sequence[str]
+    options: Sequence[str]
+    """Those that were known when it began."""
+    child: Checking
+    num_bytes: int = 0
+
+
+class _Intake:
+    """What has come of one form."""
+
+    def __init__(self, folder: Path, limit_bytes: int, stack: contextlib.AsyncExitStack) -> None:
+        self._folder = folder
+        self._limit_bytes = limit_bytes
+        self._stack = stack
+        self._options = Options()
+        self._files: dict[str, _File] = {}
+        self._file: _File
+
+    async def take(self, event: FormEvent) -> None:
+        """Take what comes next."""
+        match event:
+            case Field(name, value):
+                self._options = self._options.with_field(name, value)
+            case FileStart(name, filename):
+                await self._start(name, filename)
+            case FileEnd():
+                self._file.child.end()
+            case bytes():
+                self._file.num_bytes += len(event)
+                if self._file.num_bytes > self._limit_bytes:
+                    raise TooLargeError("upload_too_large", limit_bytes=self._limit_bytes)
+                await self._file.child.write(event)
+
+    async def finish(self) -> Upload:
+        """The verdict over the whole form."""
+        if "train" not in self._files:
+            raise InvalidInputError("invalid_body", where="dataset", reason="send a file in this field")
+        train, *others = sorted(self._files.values(), key=lambda file: file.split != "train")
+        files = [await self._judged(file) for file in (train, *others)]
+        kinds = [file.report.row_schema or "" for file in files]
+        if len(set(kinds)) > 1:
+            raise InvalidInputError("dataset_splits_differ", train=kinds[0], test=kinds[1])
+        options = self._options
+        own_name = None if options.dataset_id else dataset_name(Path(train.filename).name)
+        return Upload(options.name or own_name, options.dataset_id or None, files)
+
+    async def _start(self, field: str, filename: str) -> None:
+        if field not in FILE_FIELDS:
+            raise unknown_field(field)
+        suffix = Path(filename).suffix.lower()
+        if suffix not in _FORMATS:
+            raise UnsupportedError("upload_type", suffix=suffix[:20] or "(none)", known=", ".join(_FORMATS))
+        split = FILE_FIELDS[field]
+        if split in self._files:
+            reason = "send one file as dataset or file, and at most one as test"
+            raise InvalidInputError("invalid_body", where="the form", reason=reason)
+        raw, clean = self._folder / f"{split}.raw", self._folder / f"{split}.clean"
+        arguments = ["--format", _FORMATS[suffix], "--clean", str(clean)]
+        options = self._options.check_arguments()
+        child = await self._stack.enter_async_context(checking([*arguments, *options, "--spool", str(raw)]))
+        self._file = self._files[split] = _File(split, filename, raw, clean, arguments, options, child)
+
+    async def _judged(self, file: _File) -> GoodFile:
+        report = await file.child.report()
+        options = self._options.check_arguments()
+        if options != file.options:  # some came after the file, as clients may send them in any order
+            async with checking([*file.arguments, *options, "--source", str(file.raw)]) as again:
+                report = await again.report()
+        if error := refusal(report, file.split):
+            raise error
+        if report.clean_needed:
+            return GoodFile(file.split, file.clean, report.clean_sha256 or "", report)
+        return GoodFile(file.split, file.raw, report.sha256, report)
