@@ -184,15 +184,16 @@ class TestConversations:
         account = sign_up()
         world.add_model(account.project_id)
         made = [ok(account.client.post("/api/chat/conversations", json={"title": n}), 201)["id"] for n in "abcd"]
+        ok(say(account, "سلام", conversation_id=made[0]))
         first = account.client.get("/api/chat/conversations", params={"limit": 2}).json()
-        assert [one["id"] for one in first["data"]] == [made[3], made[2]]
-        ok(say(account, "سلام", conversation_id=made[2]))
+        assert [one["id"] for one in first["data"]] == [made[0], made[3]]
+        ok(say(account, "سلام", conversation_id=made[3]))
         params = {"limit": 2, "cursor": first["next_cursor"]}
         second = account.client.get("/api/chat/conversations", params=params).json()
-        assert [one["id"] for one in second["data"]] == [made[1], made[0]]
+        assert [one["id"] for one in second["data"]] == [made[2], made[1]]
         assert second["next_cursor"] is None
         newest_first = ok(account.client.get("/api/chat/conversations"))
-        assert [one["id"] for one in newest_first] == [made[2], made[3], made[1], made[0]]
+        assert [one["id"] for one in newest_first] == [made[3], made[0], made[2], made[1]]
         for cursor in ("x", "bm90", first["next_cursor"][:-4]):
             bad = account.client.get("/api/chat/conversations", params={"cursor": cursor})
             refused(bad, 400, "invalid_cursor")
