@@ -1,7 +1,7 @@
 """Chatting with memory: a message in, an answer out, plain or streamed (R-CHAT-2)."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
@@ -92,3 +92,31 @@ class ChatBroken(BaseModel):
 
     code: str
     error: str
+
+
+class CompletionMessage(BaseModel):
+    """What a model said, in OpenAI's shape."""
+
+    role: Literal["assistant"]
+    content: str | None
+    refusal: str | None = None
+
+
+class CompletionChoice(BaseModel):
+    """One answer of a chat completion."""
+
+    index: int
+    message: CompletionMessage
+    finish_reason: str
+    logprobs: dict[str, Any] | None = None
+
+
+class ChatCompletion(BaseModel):
+    """A whole chat completion, in OpenAI's shape. It is passed on as the inference server gives it."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[CompletionChoice]
+    usage: Usage

@@ -16,12 +16,18 @@ from simorgh_api.surfaces import openai_router
 from simorgh_api.usecases import models
 from simorgh_shared.clients.inference import Upstream
 from simorgh_shared.domain.errors import InvalidInputError, UnavailableError
+from simorgh_shared.schemas.chat import ChatCompletion
 
 router = openai_router()
 _PASSED_ON = ("content-type", "cache-control", "retry-after", "x-should-retry", "x-accel-buffering")
 
 
-@router.post("/chat/completions", operation_id="create_chat_completion", response_model=None)
+@router.post(
+    "/chat/completions",
+    operation_id="create_chat_completion",
+    response_model=None,
+    responses={200: {"model": ChatCompletion, "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
 async def create(
     request: Request, sessions: Sessions, inference: Inference, principal: Reader, body: dict[str, Any] = Body(...)
 ) -> Response:

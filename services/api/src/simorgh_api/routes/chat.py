@@ -28,9 +28,15 @@ from simorgh_shared.schemas.envelope import Answer
 log = structlog.get_logger()
 router = native_router("/chat", "chat")
 _COMMENT_S = 15.0
-_STREAMED = (
-    "With `stream`: `start` (ChatStarted), `delta` (ChatDelta) …, then `done` (ChatView) or `error` (ChatBroken)."
-)
+_EVENTS = {
+    "description": "With `stream`, the data of the events `start`, `delta` … and `done`, or `error` at the end.",
+    "oneOf": [
+        ChatStarted.model_json_schema(),
+        ChatDelta.model_json_schema(),
+        {"$ref": "#/components/schemas/ChatView"},
+        ChatBroken.model_json_schema(),
+    ],
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Keeper:
     "",
     operation_id="chat",
     response_model=Answer[ChatView],
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string", "description": _STREAMED}}}}},
+    responses={200: {"content": {"text/event-stream": {"schema": _EVENTS}}}},
 )
 async def chat(
     request: Request, body: ChatBody, sessions: Sessions, inference: Inference, principal: Reader
