@@ -140,6 +140,28 @@ class TestSurfaces:
         assert (native.json()["code"], native.headers["x-request-id"]) == ("not_found_route", "mine-1")
         assert openai.json()["error"]["type"] == "invalid_request_error"
 
+    @pytest.mark.parametrize(
+        ("body", "says"),
+        [
+            (b"{oops", "it is no JSON (Expecting property name enclosed in double quotes, at character 1)"),
+            (b'{"email": "\\ud800@x"}', "email"),
+            (b'{"\\ud800": 1}', "valid string"),
+            (b"[1]", "the body"),
+        ],
+    )
+    def test_a_body_that_cannot_be_read_is_the_senders_mistake(self, gateway: Gateway, body: bytes, says: str) -> None:
+        """R-API-3: half a surrogate pair too is told in a sentence."""
+        headers = {"content-type": "application/json"}
+        answer = httpx.post(f"{gateway.url}/api/auth/login", content=body, headers=headers)
+        assert answer.status_code == 422, answer.text
+        assert says in answer.text
+
+    def test_openai_clients_read_a_400(self, sign_up: Callable[[], Account]) -> None:
+        """R-API-3: 422 is no status of theirs."""
+        answer = sign_up().client.post("/v1/chat/completions", content=b"[1]")
+        assert answer.status_code == 400
+        assert answer.json()["error"]["type"] == "invalid_request_error"
+
     def test_only_configured_origins_may_read(self, gateway: Gateway) -> None:
         """R-API-5."""
         mine = httpx.get(f"{gateway.url}/livez", headers={"origin": "http://studio.example"})

@@ -1,5 +1,6 @@
 """Turns what went wrong into the answer of a surface: problem+json under /api, OpenAI's object under /v1."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -44,6 +45,14 @@ class Problem:
         return headers
 
 
+class _ErrorResponse(JSONResponse):
+    """JSON that repeats what was sent, which may hold half a surrogate pair: no UTF-8 has that."""
+
+    def render(self, content: Any) -> bytes:
+        """What cannot be encoded becomes a question mark."""
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
 class Shape(Protocol):
     """How a surface writes an error."""
 
@@ -67,17 +76,18 @@ def native_shape(request: Request, problem: Problem) -> Response:
         "instance": request.url.path,
         "request_id": request_id(request),
     }
-    return JSONResponse(body, problem.status, problem.headers(), media_type="application/problem+json")
+    return _ErrorResponse(body, problem.status, problem.headers(), media_type="application/problem+json")
 
 
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 def openai_shape(request: Request, problem: Problem) -> Response:
-    """OpenAI's error object."""
+    """OpenAI's error object; a body of the wrong shape is a 400 there."""
+    status = 400 if problem.status == HTTPStatus.UNPROCESSABLE_ENTITY else problem.status
     kind = _OPENAI_TYPES.get(problem.status, "server_error" if problem.status >= 500 else "invalid_request_error")
     error = {"message": problem.message, "type": kind, "param": problem.param, "code": problem.code}
-    return JSONResponse({"error": error}, problem.status, problem.headers())
+    return _ErrorResponse({"error": error}, status, problem.headers())
 
 
 def request_id(request: Request) -> str:
@@ -126,6 +136,11 @@ def shape_problem(errors: Sequence[Any], body_model: type[BaseModel] | None) -> 
         place = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
         where = ".".join(place) or "the body"
         params.append(where)
+        if error["type"] == "json_invalid":
+            codes.append("invalid_body")
+            reason = f"it is no JSON ({error['ctx']['error']}, at character {error['loc'][-1]})"
+            sentences.append(sentence("invalid_body", {"where": "the body", "reason": reason}))
+            continue
         if error["type"] == "extra_forbidden":
             codes.append("unknown_parameter")
             sentences.append(sentence("unknown_parameter", {"name": where, "known": known}))
