@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Sequence
 import msgspec
 import structlog
 
-from simorgh_shared.datasets.check import CheckReport
-from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_shared.datasets.check import EXIT_NO_ROOM, CheckReport
+from simorgh_shared.domain.errors import InvalidInputError, UnavailableError
 
 log = structlog.get_logger()
 _MODULE = "simorgh_shared.datasets.check"
+_RETRY_AFTER_S = 30
 # It needs no more than to find Python: no credentials.
 _ALLOWED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH")
 
@@ -27,7 +28,7 @@ class Checking:
     async def write(self, data: bytes) -> None:
         """Pass bytes on, no faster than the child takes them.
 
-        Raises: InvalidInputError when the child has died.
+        Raises: as `report` does, when the child has died.
         """
         assert self._process.stdin is not None
         try:
@@ -44,7 +45,7 @@ class Checking:
     async def report(self) -> CheckReport:
         """What it found in all that was written.
 
-        Raises: InvalidInputError when it ended without a report.
+        Raises: InvalidInputError when it ended without a report, UnavailableError when its disk was full.
         """
         self.end()
         output, errors = await self._process.communicate()
@@ -52,6 +53,8 @@ class Checking:
             # The kind of error only: its text may quote the file.
             kind = errors.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0][:80]
             log.warning("upload_check_died", returncode=self._process.returncode, kind=kind)
+            if self._process.returncode == EXIT_NO_ROOM:
+                raise UnavailableError("upload_no_room", retry_after_s=_RETRY_AFTER_S)
             reason = f"the checking process ended with code {self._process.returncode}"
             raise InvalidInputError("upload_unreadable", reason=reason)
         return msgspec.json.decode(output, type=CheckReport)

@@ -1,11 +1,13 @@
 """Takes uploads of datasets: each file goes to a checking child while it comes (architecture, section 6)."""
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from simorgh_api.bodies import Body
@@ -56,8 +58,9 @@ async def received(request: Request, body: Body, limit_bytes: int) -> AsyncItera
         raise TooLargeError("upload_too_large", limit_bytes=limit_bytes)
     async with contextlib.AsyncExitStack() as stack:
         form = FormReader(request.headers.get("content-type", ""))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="simorgh-upload-")))
-        intake = _Intake(folder, limit_bytes, stack)
+        folder = tempfile.mkdtemp(prefix="simorgh-upload-")
+        stack.push_async_callback(run_in_threadpool, shutil.rmtree, folder, ignore_errors=True)
+        intake = _Intake(Path(folder), limit_bytes, stack)
         while not body.has_ended:
             for event in form.feed(await body.read()):
                 await intake.take(event)

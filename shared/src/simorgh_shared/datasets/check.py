@@ -22,6 +22,8 @@ from simorgh_shared.datasets.tally import Tally
 from simorgh_shared.domain.errors import InvalidInputError, Param
 
 Format = Literal["jsonl", "json", "csv"]
+EXIT_NO_ROOM = 74
+"""How the child ends where it cannot write: not the uploader's fault."""
 _JUDGES = {"jsonl": judge_jsonl, "json": judge_json, "csv": judge_csv}
 _MAX_DEPTH = 500  # half of Python's own, so that whoever reads a kept row from a deeper stack can
 _ADDRESS_SPACE_BYTES = 1_073_741_824  # the bounds in the code hold it far below; this is the last wall
@@ -172,8 +174,12 @@ def main() -> None:
         spool=arguments.spool,
         clean=arguments.clean,
     )
-    with options.source.open("rb") if options.source else sys.stdin.buffer as stream:
-        report = check_stream(stream, options)
+    try:
+        with options.source.open("rb") if options.source else sys.stdin.buffer as stream:
+            report = check_stream(stream, options)
+    except OSError as error:
+        print(f"{type(error).__name__}: {error.strerror}", file=sys.stderr)
+        sys.exit(EXIT_NO_ROOM)
     sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
 
 

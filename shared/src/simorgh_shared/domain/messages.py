@@ -105,6 +105,7 @@ _EN: dict[str, str] = {
     "body_too_large": "The request has more than {limit_bytes} bytes. Send less at once.",
     "upload_type": "Files of type {suffix} are not taken. Send one of {known}.",
     "upload_too_large": "The file is larger than the limit of {limit_bytes} bytes. Split it, or raise the limit.",
+    "upload_no_room": "The server has no room to check the file. Nothing was kept; try again in {retry_after_s} s.",
     "upload_unreadable": "The file could not be checked: {reason}. Nothing was kept.",
     "dataset_not_found": "There is no dataset {dataset_id} in this project. GET /api/datasets/list names those that there are.",
     # inference
