@@ -23,6 +23,7 @@ from tests.api.datasets.uploading import (
     send,
     upload,
 )
+from tests.support.gateway import Gateway
 
 FILE = part("dataset", ROW, "a.jsonl")
 NAMELESS = b"Content-Type: text/plain"
@@ -142,6 +143,13 @@ class TestMisfits:
         """R-DATA-2, R-DATA-3: the sentence names the field and what it takes."""
         assert says in refused(upload(client, **{field: value}))
         assert says in refused(send(client, form(FILE, part(field, value.encode()))))
+
+    def test_a_damaged_form_is_logged_as_a_request_alone(self, client: httpx.Client, gateway: Gateway) -> None:
+        """R-OPS-6: a warning is for those who can act."""
+        headers = {"content-type": FORM_TYPE, "x-request-id": "damaged"}
+        refused(client.post(PATH, content=b"zzz", headers=headers))
+        lines = [json.loads(line) for line in gateway.log.read_text().splitlines() if '"damaged"' in line]
+        assert [line["event"] for line in lines] == ["request"]
 
     def test_nothing_of_a_refused_form_is_listed(self, client: httpx.Client) -> None:
         """R-DATA-1: nothing is kept."""

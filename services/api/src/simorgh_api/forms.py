@@ -1,5 +1,6 @@
 """Multipart forms as they come: fields whole, files piece by piece, with a bound on everything that is held."""
 
+import logging
 from dataclasses import dataclass
 
 from python_multipart import MultipartParser
@@ -70,6 +71,8 @@ class FormReader:
             )
         except FormParserError as error:
             raise _misfit("its boundary is too long") from error
+        # It would warn of each damaged form: the sender is told, and an operator can do nothing.
+        self._parser.logger.setLevel(logging.ERROR)
 
     def feed(self, chunk: bytes) -> list[FormEvent]:
         """What comes with this chunk, in its order.
