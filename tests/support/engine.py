@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -256,13 +255,6 @@ def running_engine(database: Database, redis_url: str, bucket: Bucket, folder: P
         yield engine
     finally:
         engine.stop()
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody has now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def new_token() -> str:

@@ -6,12 +6,11 @@
 
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.stack import Bucket, Database
 
 PASSWORD = "correct horse battery"
@@ -47,17 +47,12 @@ class Account:
 
 
 @contextmanager
-def running_gateway(
-    database_url: str, redis_url: str, storage: Mapping[str, str], folder: Path, **more: str
-) -> Iterator[Gateway]:
-    """A gateway on these servers, ready; it is ended at the end."""
-    port, inference_port = _free_port(), _free_port()
+def running_gateway(folder: Path, **variables: str) -> Iterator[Gateway]:
+    """A gateway that is told where its servers are, ready; it is ended at the end."""
+    port, inference_port = free_port(), free_port()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
-        "SIMORGH_DATABASE_URL": database_url,
-        "SIMORGH_REDIS_URL": redis_url,
-        **storage,
         "SIMORGH_SIGNING_KEY": secrets.token_urlsafe(48),
         "SIMORGH_INTERNAL_KEY": secrets.token_urlsafe(24),
         "SIMORGH_API_PORT": str(port),
@@ -65,7 +60,7 @@ def running_gateway(
         "SIMORGH_INFERENCE_PORT": str(inference_port),
         "SIMORGH_INFERENCE_URL": f"http://127.0.0.1:{inference_port}",
         "SIMORGH_MAX_UPLOAD_BYTES": "100000",
-        **more,
+        **variables,
     }
     log = folder / "gateway.log"
     script = Path(sysconfig.get_path("scripts")) / "simorgh-api"
@@ -86,7 +81,8 @@ def gateway(
 ) -> Iterator[Gateway]:
     """The gateway, ready."""
     folder = tmp_path_factory.mktemp("gateway")
-    with running_gateway(database.url, redis_url, bucket.environment(), folder) as made:
+    servers = {"SIMORGH_DATABASE_URL": database.url, "SIMORGH_REDIS_URL": redis_url} | bucket.environment()
+    with running_gateway(folder, **servers) as made:
         yield made
 
 
@@ -124,9 +120,3 @@ def _wait_until_ready(url: str, child: subprocess.Popen[bytes], log: Path) -> No
             except httpx.TransportError:
                 time.sleep(0.05)
     raise AssertionError(f"the gateway did not become ready:\n{log.read_text()[-4000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

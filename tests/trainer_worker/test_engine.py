@@ -15,7 +15,8 @@ from simorgh_shared.queue import control
 from simorgh_shared.queue.channels import NOTIFY_CONTROL
 from simorgh_shared.queue.submit import notify
 from simorgh_shared.storage import manifests
-from tests.support.engine import TINY, Engine, free_port, running_engine
+from tests.support.engine import TINY, Engine, running_engine
+from tests.support.ports import free_port
 from tests.support.stack import Bucket, Database
 
 PROBED_PORT = free_port()

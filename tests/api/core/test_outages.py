@@ -51,7 +51,9 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fragile]:
     at = servers.start()
     try:
         migrate.upgrade(at.database_owner_url, postgres.APP_ROLE)
-        storage = {
+        servers_at = {
+            "SIMORGH_DATABASE_URL": at.database_url,
+            "SIMORGH_REDIS_URL": at.redis_url,
             "SIMORGH_S3_ENDPOINT_URL": at.s3_endpoint_url,
             "SIMORGH_S3_ACCESS_KEY_ID": at.s3_access_key_id,
             "SIMORGH_S3_SECRET_ACCESS_KEY": at.s3_secret_access_key,
@@ -59,7 +61,7 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fragile]:
         }
         folder = tmp_path_factory.mktemp("gateway")
         with (
-            running_gateway(at.database_url, at.redis_url, storage, folder) as gateway,
+            running_gateway(folder, **servers_at) as gateway,
             httpx.Client(base_url=gateway.url, timeout=30) as client,
         ):
             register(client)

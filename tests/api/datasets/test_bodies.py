@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from starlette.types import Message
 
-from simorgh_api.bodies import Body
+from simorgh_api.uploads.bodies import Body
 from simorgh_shared.domain.errors import InvalidInputError, TooLargeError
 
 MEGABYTE = 1 << 20

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from simorgh_api.checking import checking
+from simorgh_api.uploads.checking import checking
 from simorgh_shared.domain.errors import InvalidInputError, UnavailableError
 from tests.api.datasets.uploading import ROW
 

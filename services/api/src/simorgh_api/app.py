@@ -60,6 +60,25 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redoc_url=None,
     )
     add_documentation(app)
+    _make_parts(app, settings)
+    for name in ROUTES:
+        app.include_router(import_module(f"simorgh_api.{name}").router)
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(RequestValidationError, _other)
+    app.add_exception_handler(Exception, _other)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "retry-after"],
+    )
+    app.add_middleware(RequestContext)
+    return app
+
+
+def _make_parts(app: FastAPI, settings: ApiSettings) -> None:
+    """What routes ask `deps` for."""
     state = app.state
     state.settings = settings
     former = [key.get_secret_value() for key in settings.verification_keys]
@@ -77,20 +96,6 @@ def create_app(settings: ApiSettings) -> FastAPI:
     state.broadcast = Broadcast(settings.redis_url.get_secret_value())
     key = settings.internal_key.get_secret_value() if settings.internal_key is not None else None
     state.inference = InferenceClient(settings.inference_url, key)
-    for name in ROUTES:
-        app.include_router(import_module(f"simorgh_api.{name}").router)
-    app.add_exception_handler(HTTPException, _no_route)
-    app.add_exception_handler(RequestValidationError, _other)
-    app.add_exception_handler(Exception, _other)
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_methods=["*"],
-        allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after"],
-    )
-    app.add_middleware(RequestContext)
-    return app
 
 
 @contextlib.asynccontextmanager

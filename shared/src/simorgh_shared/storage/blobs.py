@@ -116,7 +116,8 @@ class BlobStore:
         end = "" if length is None else str(start + length - 1)
         with _storage_errors(blob):
             body = self._client.get_object(Bucket=self._bucket, Key=blob.key, Range=f"bytes={start}-{end}")["Body"]
-            yield from body.iter_chunks(_CHUNK_BYTES)
+            with contextlib.closing(body):  # a reader that stops early must not leave it to the garbage collector
+                yield from body.iter_chunks(_CHUNK_BYTES)
 
     def delete(self, key: str) -> None:
         """Drop an object. No error when it is not there."""

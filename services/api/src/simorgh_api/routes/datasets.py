@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from simorgh_api.bodies import EarlyAnswer
 from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Reader, Sessions, Settings, Writer
 from simorgh_api.errors import native_shape, to_problem
 from simorgh_api.surfaces import native_router
-from simorgh_api.upload_options import FORM
-from simorgh_api.uploads import GoodFile, Upload, body_of, received
+from simorgh_api.uploads.bodies import EarlyAnswer
+from simorgh_api.uploads.intake import GoodFile, Upload, body_of, received
+from simorgh_api.uploads.options import FORM
 from simorgh_api.usecases import datasets, previews
 from simorgh_api.usecases.principals import Principal
 from simorgh_shared.datasets.check import place_errors

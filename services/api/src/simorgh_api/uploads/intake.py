@@ -10,10 +10,10 @@ from pathlib import Path
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from simorgh_api.bodies import Body
-from simorgh_api.checking import Checking, checking
-from simorgh_api.forms import Field, FileEnd, FileStart, FormEvent, FormReader
-from simorgh_api.upload_options import FILE_FIELDS, Options, dataset_name, unknown_field
+from simorgh_api.uploads.bodies import Body
+from simorgh_api.uploads.checking import Checking, checking
+from simorgh_api.uploads.forms import Field, FileEnd, FileStart, FormEvent, FormReader
+from simorgh_api.uploads.options import FILE_FIELDS, Options, dataset_name, unknown_field
 from simorgh_shared.datasets.check import CheckReport, refusal
 from simorgh_shared.domain.errors import InvalidInputError, TooLargeError, UnsupportedError
 
