@@ -1,6 +1,7 @@
 """What routes ask for: settings, the request's session, storage, and who is asking."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
@@ -10,8 +11,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from simorgh_api.auth import Passwords, Tokens
 from simorgh_api.settings import ApiSettings
 from simorgh_api.surfaces import UnitOfWork
-from simorgh_api.usecases import principals
+from simorgh_api.usecases import principals, tickets
 from simorgh_api.usecases.principals import Principal
+from simorgh_api.usecases.tickets import Watcher
 from simorgh_shared.domain.errors import ForbiddenError, UnauthenticatedError
 from simorgh_shared.queue.submit import notify
 from simorgh_shared.storage.blobs import BlobStore
@@ -83,18 +85,43 @@ def current_principal(
             return principals.of_api_key(session, credential, project_id)
     claims = tokens.read(credential)
     with sessions() as session:
-        return principals.of_session(session, claims.user_id, claims.session_id, project_id)
+        principal = principals.of_session(session, claims.user_id, claims.session_id, project_id)
+    return replace(principal, expires_at=claims.expires_at)
+
+
+def stream_watcher(
+    request: Request,
+    sessions: Annotated[sessionmaker[Session], Depends(get_sessions)],
+    tokens: Annotated[Tokens, Depends(get_tokens)],
+    _: Annotated[object, Depends(_bearer)] = None,
+    ticket: Annotated[
+        str | None,
+        Query(max_length=200, description="From POST /api/auth/tickets, in place of the Authorization header."),
+    ] = None,
+) -> Watcher:
+    """Who opens a stream: by a ticket in the query, else as everywhere."""
+    if ticket is None:
+        return Watcher(_with_scope(current_principal(request, sessions, tokens), "read"))
+    query = request.query_params
+    stream = tickets.spelling(request.scope["path"], query.multi_items())
+    is_reconnect = "last-event-id" in request.headers or tickets.RESUME_PARAMETER in query
+    with sessions.begin() as session:
+        return tickets.open_stream(session, ticket, stream, is_reconnect)
 
 
 def _needing(scope: str) -> Callable[[Principal], Principal]:
     def check(principal: Annotated[Principal, Depends(current_principal)]) -> Principal:
-        if scope not in principal.scopes:
-            holder = "API key" if principal.key_id else "role"
-            has = ", ".join(sorted(principal.scopes)) or "nothing"
-            raise ForbiddenError("forbidden", needs=scope, holder=holder, has=has)
-        return principal
+        return _with_scope(principal, scope)
 
     return check
+
+
+def _with_scope(principal: Principal, scope: str) -> Principal:
+    if scope not in principal.scopes:
+        holder = "API key" if principal.key_id else "role"
+        has = ", ".join(sorted(principal.scopes)) or "nothing"
+        raise ForbiddenError("forbidden", needs=scope, holder=holder, has=has)
+    return principal
 
 
 def signed_in(principal: Annotated[Principal, Depends(current_principal)]) -> Principal:
@@ -115,4 +142,5 @@ CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 Reader = Annotated[Principal, Depends(_needing("read"))]
 Writer = Annotated[Principal, Depends(_needing("write"))]
 Admin = Annotated[Principal, Depends(_needing("admin"))]
+StreamWatcher = Annotated[Watcher, Depends(stream_watcher)]
 SignedIn = Annotated[Principal, Depends(signed_in)]

@@ -25,6 +25,8 @@ class ApiSettings(DatabaseSettings, BrokerSettings, StorageSettings):
     """Former signing keys, separated by commas, whose tokens are still taken."""
     access_token_s: int = Field(900, gt=0)
     refresh_token_s: int = Field(30 * 86_400, gt=0)
+    ticket_first_use_s: int = Field(30, gt=0)
+    """A ticket's stream must be opened first within so long."""
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     """Origins of frontends, separated by commas."""
     inference_url: str = "http://127.0.0.1:8100"

@@ -2,7 +2,7 @@
 
 A stream subscribes first, then reads what PostgreSQL has beyond the client's last id, then sends what was pushed
 beyond that; on a jump, or after two seconds of silence, it reads again. So nothing is missed or told twice, with or
-without Redis.
+without Redis. While it runs it asks again whether its watcher may see it.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from simorgh_shared.schemas.jobs import EventView
 log = structlog.get_logger()
 _SILENCE_S = 2.0
 _COMMENT_S = 15.0
+_ASK_AGAIN_S = 2.0  # with a silence before it and the read itself, a right that ended ends the stream within 5 s
 _PAGE = 500
 
 
@@ -75,15 +76,25 @@ class Broadcast:
 
 
 async def follow(
-    sessions: sessionmaker[Session], broadcast: Broadcast, job_id: str, after: int, gone: Callable[[], Any]
+    sessions: sessionmaker[Session],
+    broadcast: Broadcast,
+    job_id: str,
+    after: int,
+    gone: Callable[[], Any],
+    may_go_on: Callable[[Session], bool],
 ) -> AsyncIterator[str]:
-    """The job's events beyond `after` as SSE text, until a terminal one or until the client has gone."""
+    """The job's events beyond `after` as SSE text, until a terminal one, until the client has gone or may no more."""
     loop = asyncio.get_running_loop()
     with broadcast.subscribed(job_id) as wake:
-        spoken_at = loop.time()
+        spoken_at = asked_at = loop.time()
         yield ": connected\n\n"
         while True:
             wake.clear()
+            if loop.time() - asked_at >= _ASK_AGAIN_S:
+                asked_at = loop.time()
+                if not await run_in_threadpool(_may_go_on, sessions, may_go_on):
+                    yield ": this right to the stream has ended\n\n"
+                    return
             found = await run_in_threadpool(_read_events, sessions, job_id, after)
             for event in found:
                 after, spoken_at = event.seq, loop.time()
@@ -110,3 +121,8 @@ def as_sse(event: EventView) -> str:
 def _read_events(sessions: sessionmaker[Session], job_id: str, after: int) -> list[EventView]:
     with sessions() as session:
         return events(session, job_id, after, _PAGE)
+
+
+def _may_go_on(sessions: sessionmaker[Session], may_go_on: Callable[[Session], bool]) -> bool:
+    with sessions() as session:
+        return may_go_on(session)

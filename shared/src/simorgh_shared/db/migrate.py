@@ -69,6 +69,9 @@ def _grant(connection: sa.Connection, app_role: str) -> None:
         f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {app_role}",
         # History is written once: no statement of the application can change it.
         f"REVOKE UPDATE ON job_events, stale_writes FROM {app_role}",
+        f"REVOKE UPDATE, DELETE ON audit_events FROM {app_role}",
+        # What a project may use is the operator's to say.
+        f"REVOKE INSERT, UPDATE, DELETE ON project_quotas FROM {app_role}",
         f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {app_role}",
     ):
         connection.execute(sa.text(statement))

@@ -16,7 +16,7 @@ from simorgh_api.deps import (
     get_unit,
 )
 from simorgh_api.surfaces import UnitOfWork, native_router
-from simorgh_api.usecases import accounts, principals
+from simorgh_api.usecases import accounts, principals, tickets
 from simorgh_shared.db.models import User
 from simorgh_shared.domain.errors import AppError, UnauthenticatedError
 from simorgh_shared.schemas.accounts import (
@@ -31,6 +31,7 @@ from simorgh_shared.schemas.accounts import (
     VerifyView,
 )
 from simorgh_shared.schemas.envelope import Answer, Done
+from simorgh_shared.schemas.tickets import TicketRequest, TicketView
 
 router = native_router("/auth", "auth")
 TokensDep = Annotated[Tokens, Depends(get_tokens)]
@@ -142,6 +143,23 @@ def end_session(session_id: str, session: DbSession, principal: SignedIn) -> Ans
     """End one of one's sessions; its tokens fail at once."""
     accounts.end_session(session, principal.user_id, session_id)
     return Answer(data=Done())
+
+
+@router.post("/tickets", operation_id="create_stream_ticket", status_code=201)
+def create_ticket(
+    body: TicketRequest, session: DbSession, settings: Settings, principal: SignedIn
+) -> Answer[TicketView]:
+    """Get a ticket for one stream, for browsers' `EventSource`, which sends no headers.
+
+    It is good for that path and query only, for the current project: to be opened first within 30 s, and again by
+    connections that send `Last-Event-ID` until the access token expires. A connection that goes on ends the one
+    before it; ending the session ends them all.
+    """
+    ticket, secret = tickets.issue(session, principal, body.path, settings.ticket_first_use_s)
+    url = f"{body.path}{'&' if '?' in body.path else '?'}{tickets.TICKET_PARAMETER}={secret}"
+    return Answer(
+        data=TicketView(ticket=secret, url=url, first_use_by=ticket.first_use_by, expires_at=ticket.expires_at)
+    )
 
 
 def _client(request: Request) -> accounts.Client:

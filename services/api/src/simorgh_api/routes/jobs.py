@@ -6,7 +6,7 @@ from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from simorgh_api.deps import Cursor, DbSession, Limit, Notify, Reader, Sessions, Writer
+from simorgh_api.deps import Cursor, DbSession, Limit, Notify, Reader, Sessions, StreamWatcher, Writer
 from simorgh_api.streams import follow
 from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import jobs as usecase
@@ -63,10 +63,10 @@ def list_events(
 
 @router.get("/{job_id}/stream", operation_id="stream_job", response_class=StreamingResponse)
 async def stream_job(
-    request: Request, sessions: Sessions, principal: Reader, job_id: str, last_event_id: LastEventId = None
+    request: Request, sessions: Sessions, watcher: StreamWatcher, job_id: str, last_event_id: LastEventId = None
 ) -> StreamingResponse:
     """Events as they happen (SSE); `Last-Event-ID` goes on without a gap."""
-    return await sse(request, sessions, principal.project_id, job_id, last_event_id)
+    return await sse(request, sessions, watcher, job_id, last_event_id)
 
 
 @router.post("/{job_id}/cancel", operation_id="cancel_job")
@@ -130,7 +130,7 @@ def save(session: DbSession, project_id: str, notify: Notify, job_id: str) -> Jo
 
 
 async def sse(
-    request: Request, sessions: Sessions, project_id: str, job_id: str, last_event_id: str | None
+    request: Request, sessions: Sessions, watcher: StreamWatcher, job_id: str, last_event_id: str | None
 ) -> StreamingResponse:
     """A stream of one job's events."""
     after = last_event_id or request.query_params.get("last_event_id") or "0"
@@ -139,8 +139,9 @@ async def sse(
 
     def check() -> None:
         with sessions() as session:
-            usecase.job(session, project_id, job_id)
+            usecase.job(session, watcher.principal.project_id, job_id)
 
     await run_in_threadpool(check)
-    lines = follow(sessions, request.app.state.broadcast, job_id, int(after), request.is_disconnected)
+    broadcast = request.app.state.broadcast
+    lines = follow(sessions, broadcast, job_id, int(after), request.is_disconnected, watcher.may_go_on)
     return StreamingResponse(lines, media_type="text/event-stream", headers=SSE_HEADERS)

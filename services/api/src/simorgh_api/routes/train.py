@@ -6,7 +6,7 @@ from fastapi import Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Notify, Reader, Sessions, Writer
+from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Notify, Reader, Sessions, StreamWatcher, Writer
 from simorgh_api.routes.jobs import After, LastEventId, act, save, sse
 from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import jobs, training
@@ -116,7 +116,7 @@ def logs(session: DbSession, principal: Reader, run_id: RunId = None, cursor: Af
 async def stream(
     request: Request,
     sessions: Sessions,
-    principal: Reader,
+    watcher: StreamWatcher,
     run_id: RunId = None,
     last_event_id: LastEventId = None,
 ) -> StreamingResponse:
@@ -124,10 +124,10 @@ async def stream(
 
     def find() -> str:
         with sessions() as session:
-            return _run(session, principal.project_id, run_id)
+            return _run(session, watcher.principal.project_id, run_id)
 
     job_id = await run_in_threadpool(find)
-    return await sse(request, sessions, principal.project_id, job_id, last_event_id)
+    return await sse(request, sessions, watcher, job_id, last_event_id)
 
 
 def queue_run(

@@ -2,12 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from simorgh_shared.db.models import ApiKey, Membership, User, UserSession, UserSettings
-from simorgh_shared.domain.errors import NotFoundError, UnauthenticatedError
+from simorgh_shared.domain.errors import AppError, NotFoundError, UnauthenticatedError
 
 KEY_PREFIX = "sk-simorgh-"
 SCOPES_OF_ROLE = {
@@ -28,6 +29,8 @@ class Principal:
     scopes: frozenset[str]
     session_id: str | None = None
     key_id: str | None = None
+    expires_at: datetime | None = None
+    """When the access token runs out; None for a key."""
 
 
 def secret_hash(secret: str) -> str:
@@ -64,16 +67,7 @@ def of_api_key(session: Session, key: str, project_id: str | None) -> Principal:
 
     Raises: UnauthenticatedError for a key that is not good (any more).
     """
-    row = session.scalar(
-        sa.select(ApiKey)
-        .join(User, User.id == ApiKey.user_id)
-        .where(
-            ApiKey.key_hash == secret_hash(key),
-            ApiKey.revoked_at.is_(None),
-            sa.or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > sa.func.now()),
-            User.disabled_at.is_(None),
-        )
-    )
+    row = session.scalar(_live_keys().where(ApiKey.key_hash == secret_hash(key)))
     if row is None:
         raise UnauthenticatedError("api_key_invalid")
     if project_id is not None and project_id != row.project_id:
@@ -92,6 +86,31 @@ def of_api_key(session: Session, key: str, project_id: str | None) -> Principal:
     given = frozenset[str]().union(*(_IMPLIED[scope] for scope in row.scopes))
     return Principal(
         row.user_id, row.project_id, membership.role, given & SCOPES_OF_ROLE[membership.role], key_id=row.id
+    )
+
+
+def is_still_good(session: Session, principal: Principal) -> bool:
+    """Whether the session or key stands and its user belongs to the project: what runs for long asks again."""
+    if principal.key_id is not None:
+        live = session.scalar(_live_keys().where(ApiKey.id == principal.key_id))
+        return live is not None and session.get(Membership, (principal.project_id, principal.user_id)) is not None
+    assert principal.session_id is not None
+    try:
+        of_session(session, principal.user_id, principal.session_id, principal.project_id)
+    except AppError:
+        return False
+    return True
+
+
+def _live_keys() -> "sa.Select[ApiKey]":
+    return (
+        sa.select(ApiKey)
+        .join(User, User.id == ApiKey.user_id)
+        .where(
+            ApiKey.revoked_at.is_(None),
+            sa.or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > sa.func.now()),
+            User.disabled_at.is_(None),
+        )
     )
 
 

@@ -1,5 +1,6 @@
 """Table classes, one aggregate a file. They mirror the migrations and are never API models."""
 
+from simorgh_shared.db.models.access import AuditEvent, ProjectQuota, StreamTicket
 from simorgh_shared.db.models.accounts import (
     ApiKey,
     Membership,
@@ -21,6 +22,7 @@ __all__ = [
     "Alias",
     "ApiKey",
     "Attempt",
+    "AuditEvent",
     "Base",
     "Blob",
     "BlobDeletion",
@@ -41,9 +43,11 @@ __all__ = [
     "Model",
     "ModelVersion",
     "Project",
+    "ProjectQuota",
     "QueueClock",
     "RefreshToken",
     "StaleWrite",
+    "StreamTicket",
     "User",
     "UserSession",
     "UserSettings",
