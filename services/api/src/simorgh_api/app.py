@@ -19,9 +19,11 @@ from simorgh_api.middleware import RequestContext
 from simorgh_api.settings import ApiSettings, signing_secret
 from simorgh_api.streams import Broadcast
 from simorgh_api.surfaces import shape_for
+from simorgh_shared import health
 from simorgh_shared.clients.inference import InferenceClient
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.messages import sentence
+from simorgh_shared.probing import Probe
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.s3 import make_client
 
@@ -94,6 +96,8 @@ def _make_parts(app: FastAPI, settings: ApiSettings) -> None:
     state.blobs = BlobStore(make_client(settings), settings.s3_bucket)
     state.redis = Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2)
     state.broadcast = Broadcast(settings.redis_url.get_secret_value())
+    checks = health.service_checks(state.engine, state.blobs, state.redis)
+    state.probes = {part: Probe(check) for part, check in checks.items()}
     key = settings.internal_key.get_secret_value() if settings.internal_key is not None else None
     state.inference = InferenceClient(settings.inference_url, key)
 

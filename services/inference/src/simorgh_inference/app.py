@@ -8,10 +8,10 @@ from fastapi import FastAPI
 from simorgh_inference.errors import add_error_handlers
 from simorgh_inference.host import ENGINE_COMMAND, EngineHost
 from simorgh_inference.middleware import KeyCheck, RequestContext
-from simorgh_inference.probe import Probe
 from simorgh_inference.registry import ModelSource
 from simorgh_inference.routes import chat, health, models
 from simorgh_inference.settings import ServerSettings
+from simorgh_shared.probing import Probe
 
 
 def create_app(

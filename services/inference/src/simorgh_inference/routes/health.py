@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, Response
 
 from simorgh_inference import metrics
 from simorgh_inference.host import EngineHost
-from simorgh_inference.probe import Probe
 from simorgh_shared import health
+from simorgh_shared.probing import Probe
 
 router = APIRouter()
 _WITHIN_S = 4.0

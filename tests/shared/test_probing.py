@@ -3,7 +3,7 @@
 import asyncio
 import threading
 
-from simorgh_inference.probe import Probe
+from simorgh_shared.probing import Probe
 
 
 class TestAsk:
