@@ -13,8 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from simorgh_api.auth import Passwords, Tokens
+from simorgh_api.buckets import Buckets
 from simorgh_api.description import DescribedApp, add_documentation
 from simorgh_api.errors import Problem, to_problem
+from simorgh_api.limits import Limits
 from simorgh_api.middleware import RequestContext
 from simorgh_api.settings import ApiSettings, signing_secret
 from simorgh_api.streams import Broadcast
@@ -95,6 +97,8 @@ def _make_parts(app: FastAPI, settings: ApiSettings) -> None:
     state.sessions = make_sessions(state.engine)
     state.blobs = BlobStore(make_client(settings), settings.s3_bucket)
     state.redis = Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2)
+    state.buckets = Buckets(settings.redis_url.get_secret_value())
+    state.limits = Limits(state.buckets, settings)
     state.broadcast = Broadcast(settings.redis_url.get_secret_value())
     checks = health.service_checks(state.engine, state.blobs, state.redis)
     state.probes = {part: Probe(check) for part, check in checks.items()}
@@ -110,6 +114,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.inference.close()
     app.state.engine.dispose()
     app.state.redis.close()
+    app.state.buckets.close()
     app.state.blobs.client.close()
 
 

@@ -9,6 +9,7 @@ from fastapi.security import HTTPBearer
 from sqlalchemy.orm import Session, sessionmaker
 
 from simorgh_api.auth import Passwords, Tokens
+from simorgh_api.limits import Limits, kind_of
 from simorgh_api.settings import ApiSettings
 from simorgh_api.surfaces import UnitOfWork
 from simorgh_api.usecases import principals, tickets
@@ -51,6 +52,12 @@ def get_passwords(request: Request) -> Passwords:
     return passwords
 
 
+def get_limits(request: Request) -> Limits:
+    """How often somebody may ask."""
+    limits: Limits = request.app.state.limits
+    return limits
+
+
 def get_unit(request: Request) -> UnitOfWork:
     """The request's transaction, for what is to be done after it."""
     unit: UnitOfWork = request.state.unit
@@ -72,9 +79,40 @@ def current_principal(
     request: Request,
     sessions: Annotated[sessionmaker[Session], Depends(get_sessions)],
     tokens: Annotated[Tokens, Depends(get_tokens)],
+    limits: Annotated[Limits, Depends(get_limits)],
     _: Annotated[object, Depends(_bearer)] = None,
 ) -> Principal:
-    """Who is asking, for which project. Looked up in a short session of its own, so streams hold none."""
+    """Who is asking, for which project, and not too often."""
+    principal = _principal(request, sessions, tokens)
+    limits.admit(principal, kind_of(request))
+    return principal
+
+
+def stream_watcher(
+    request: Request,
+    sessions: Annotated[sessionmaker[Session], Depends(get_sessions)],
+    tokens: Annotated[Tokens, Depends(get_tokens)],
+    limits: Annotated[Limits, Depends(get_limits)],
+    _: Annotated[object, Depends(_bearer)] = None,
+    ticket: Annotated[
+        str | None,
+        Query(max_length=200, description="From POST /api/auth/tickets, in place of the Authorization header."),
+    ] = None,
+) -> Watcher:
+    """Who opens a stream: by a ticket in the query, else as everywhere."""
+    if ticket is None:
+        return Watcher(_with_scope(current_principal(request, sessions, tokens, limits), "read"))
+    query = request.query_params
+    stream = tickets.spelling(request.scope["path"], query.multi_items())
+    is_reconnect = "last-event-id" in request.headers or tickets.RESUME_PARAMETER in query
+    with sessions.begin() as session:
+        watcher = tickets.open_stream(session, ticket, stream, is_reconnect)
+    limits.admit(watcher.principal, kind_of(request))
+    return watcher
+
+
+def _principal(request: Request, sessions: sessionmaker[Session], tokens: Tokens) -> Principal:
+    """Looked up in a short session of its own, so that streams hold none."""
     scheme, _sep, credential = request.headers.get("authorization", "").partition(" ")
     credential = credential.strip()
     if scheme.lower() != "bearer" or not credential:
@@ -87,26 +125,6 @@ def current_principal(
     with sessions() as session:
         principal = principals.of_session(session, claims.user_id, claims.session_id, project_id)
     return replace(principal, expires_at=claims.expires_at)
-
-
-def stream_watcher(
-    request: Request,
-    sessions: Annotated[sessionmaker[Session], Depends(get_sessions)],
-    tokens: Annotated[Tokens, Depends(get_tokens)],
-    _: Annotated[object, Depends(_bearer)] = None,
-    ticket: Annotated[
-        str | None,
-        Query(max_length=200, description="From POST /api/auth/tickets, in place of the Authorization header."),
-    ] = None,
-) -> Watcher:
-    """Who opens a stream: by a ticket in the query, else as everywhere."""
-    if ticket is None:
-        return Watcher(_with_scope(current_principal(request, sessions, tokens), "read"))
-    query = request.query_params
-    stream = tickets.spelling(request.scope["path"], query.multi_items())
-    is_reconnect = "last-event-id" in request.headers or tickets.RESUME_PARAMETER in query
-    with sessions.begin() as session:
-        return tickets.open_stream(session, ticket, stream, is_reconnect)
 
 
 def _needing(scope: str) -> Callable[[Principal], Principal]:

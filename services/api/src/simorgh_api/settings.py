@@ -7,12 +7,42 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from simorgh_shared.domain.errors import InvalidInputError
-from simorgh_shared.settings import BrokerSettings, DatabaseSettings, Environment, StorageSettings
+from simorgh_shared.settings import (
+    BrokerSettings,
+    DatabaseSettings,
+    Environment,
+    SimorghSettings,
+    StorageSettings,
+)
 
 MIN_SIGNING_KEY_BYTES = 32
 
 
-class ApiSettings(DatabaseSettings, BrokerSettings, StorageSettings):
+class LimitSettings(SimorghSettings):
+    """How many requests come at once at most (`_burst`), and how many a second on the long run."""
+
+    reads_burst: float = Field(2_000, ge=1)
+    reads_per_s: float = Field(100, gt=0)
+    """Of a user or key, as the next two."""
+    writes_burst: float = Field(600, ge=1)
+    writes_per_s: float = Field(20, gt=0)
+    chats_burst: float = Field(600, ge=1)
+    chats_per_s: float = Field(20, gt=0)
+    registrations_burst: float = Field(500, ge=1)
+    registrations_per_s: float = Field(0.2, gt=0)
+    """From one address."""
+    guesses_burst: float = Field(10, ge=1)
+    guesses_per_s: float = Field(0.1, gt=0)
+    """Wrong passwords for one account from one address: 8,640 a day."""
+    address_guesses_burst: float = Field(100, ge=1)
+    address_guesses_per_s: float = Field(0.5, gt=0)
+    """Wrong passwords from one address, for any account."""
+    account_guesses_burst: float = Field(60, ge=1)
+    account_guesses_per_s: float = Field(0.5, gt=0)
+    """Wrong passwords for one account from addresses that are new to it: more than one of them gets by itself."""
+
+
+class ApiSettings(DatabaseSettings, BrokerSettings, StorageSettings, LimitSettings):
     """Settings of `simorgh-api`."""
 
     api_host: str = "127.0.0.1"

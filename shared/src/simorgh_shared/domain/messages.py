@@ -61,6 +61,8 @@ _EN: dict[str, str] = {
     "wrong_credentials": "The e-mail address or the password is wrong.",
     "refresh_invalid": "The refresh token is unknown or has expired. Sign in again.",
     "refresh_reused": "The refresh token was used before, so its session was ended for safety. Sign in again.",
+    "rate_limited": "Too many requests at once: of this kind ({kind}) {per_s:g} a second are taken on the long run. Try again in {retry_after_s} s.",
+    "sign_in_limited": "Too many attempts. Try again in {retry_after_s} s.",
     "ticket_no_stream": "There is no stream at {path}. Name the path and query of one, such as /api/jobs/JOB_ID/stream.",
     "ticket_unknown": "The ticket is unknown or has long expired. Get a new one with POST /api/auth/tickets.",
     "ticket_other_stream": "The ticket is for another stream. Get one for this path and query with POST /api/auth/tickets.",

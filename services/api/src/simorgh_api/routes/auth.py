@@ -9,12 +9,15 @@ from simorgh_api.auth import Passwords, Tokens
 from simorgh_api.deps import (
     CurrentPrincipal,
     DbSession,
+    Sessions,
     Settings,
     SignedIn,
+    get_limits,
     get_passwords,
     get_tokens,
     get_unit,
 )
+from simorgh_api.limits import Limits, address_of
 from simorgh_api.surfaces import UnitOfWork, native_router
 from simorgh_api.usecases import accounts, principals, tickets
 from simorgh_shared.db.models import User
@@ -36,6 +39,7 @@ from simorgh_shared.schemas.tickets import TicketRequest, TicketView
 router = native_router("/auth", "auth")
 TokensDep = Annotated[Tokens, Depends(get_tokens)]
 PasswordsDep = Annotated[Passwords, Depends(get_passwords)]
+LimitsDep = Annotated[Limits, Depends(get_limits)]
 
 
 @router.post("/register", status_code=201)
@@ -46,8 +50,10 @@ def register(
     settings: Settings,
     tokens: TokensDep,
     passwords: PasswordsDep,
+    limits: LimitsDep,
 ) -> Answer[SignedInView]:
     """Make an account with its first project, and sign in."""
+    limits.admit_registration(address_of(request))
     hashed = passwords.hash(body.password.get_secret_value())
     user = accounts.register(session, body.email, hashed, body.name or body.email.partition("@")[0])
     signed = accounts.sign_in(session, user, _client(request), settings.refresh_token_s)
@@ -59,13 +65,18 @@ def login(
     body: Credentials,
     request: Request,
     session: DbSession,
+    sessions: Sessions,
     settings: Settings,
     tokens: TokensDep,
     passwords: PasswordsDep,
+    limits: LimitsDep,
 ) -> Answer[SignedInView]:
-    """Sign in with e-mail and password."""
+    """Sign in with e-mail and password. After some wrong ones the next must wait, as `Retry-After` says."""
     password = body.password.get_secret_value()
-    user = accounts.check_password(session, body.email, lambda stored: passwords.fits(stored, password))
+    with sessions() as short:
+        known = accounts.addresses(short, body.email)
+    with limits.guess(body.email.strip().lower(), address_of(request), known):
+        user = accounts.check_password(session, body.email, lambda stored: passwords.fits(stored, password))
     signed = accounts.sign_in(session, user, _client(request), settings.refresh_token_s)
     return Answer(data=_signed_in(session, signed, tokens))
 
@@ -73,16 +84,23 @@ def login(
 @router.post("/refresh")
 def refresh(
     body: RefreshRequest,
+    request: Request,
     session: DbSession,
+    sessions: Sessions,
     settings: Settings,
     tokens: TokensDep,
+    limits: LimitsDep,
     unit: Annotated[UnitOfWork, Depends(get_unit)],
 ) -> Answer[SignedInView]:
     """Exchange a refresh token, once, for new tokens. A second use ends the session."""
-    signed = accounts.refresh(session, body.refresh_token, settings.refresh_token_s)
-    if signed is None:
-        unit.commit()  # the refusal must not undo that the session was ended
-        raise UnauthenticatedError("refresh_reused")
+    address = address_of(request)
+    with sessions() as short:
+        owner_id = accounts.owner_of(short, body.refresh_token) or ""
+    with limits.guess(f"refresh {owner_id}", address, known_addresses=[address]):
+        signed = accounts.refresh(session, body.refresh_token, settings.refresh_token_s)
+        if signed is None:
+            unit.commit()  # the refusal must not undo that the session was ended
+            raise UnauthenticatedError("refresh_reused")
     return Answer(data=_signed_in(session, signed, tokens))
 
 
@@ -163,8 +181,7 @@ def create_ticket(
 
 
 def _client(request: Request) -> accounts.Client:
-    address = request.client.host if request.client else ""
-    return accounts.Client(request.headers.get("user-agent", ""), address)
+    return accounts.Client(request.headers.get("user-agent", ""), address_of(request))
 
 
 def _signed_in(session: DbSession, signed: accounts.SignIn, tokens: Tokens) -> SignedInView:

@@ -14,6 +14,8 @@ from simorgh_shared.db.models import Membership, Project, RefreshToken, User, Us
 from simorgh_shared.domain.errors import ConflictError, NotFoundError, UnauthenticatedError
 from simorgh_shared.domain.ids import new_id
 
+_NUM_ADDRESSES = 50
+
 
 @dataclass(frozen=True)
 class Client:
@@ -68,6 +70,26 @@ def check_password(session: Session, email: str, fits: Callable[[str | None], bo
     if not fits(user.password_hash if user else None) or user is None:
         raise UnauthenticatedError("wrong_credentials")
     return user
+
+
+def addresses(session: Session, email: str) -> Sequence[str]:
+    """Where the account was signed in from lately."""
+    return session.scalars(
+        sa.select(UserSession.address)
+        .join(User, User.id == UserSession.user_id)
+        .where(User.email == email.strip().lower())
+        .order_by(UserSession.created_at.desc())
+        .limit(_NUM_ADDRESSES)
+    ).all()
+
+
+def owner_of(session: Session, refresh_token: str) -> str | None:
+    """Whose refresh token this is, good or not."""
+    return session.scalar(
+        sa.select(UserSession.user_id)
+        .join(RefreshToken, RefreshToken.session_id == UserSession.id)
+        .where(RefreshToken.token_hash == secret_hash(refresh_token))
+    )
 
 
 def sign_in(session: Session, user: User, client: Client, lifetime_s: int) -> SignIn:
