@@ -7,10 +7,11 @@ import os
 import sys
 from pathlib import Path
 
-from simorgh_cli.cli import say, summary
+from simorgh_cli.commands.embedded import summary
 from simorgh_cli.platform import running_platform
 from simorgh_cli.processes import Service
 from simorgh_cli.supervisor import BackOff
+from simorgh_cli.terminal.output import say
 
 _WEB = """
 import http.server, os, subprocess, sys

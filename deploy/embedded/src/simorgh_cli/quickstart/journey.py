@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from simorgh_cli.quickstart.client import ApiClient
-from simorgh_cli.quickstart.progress import Display, Figures
+from simorgh_cli.api import chats, runs
+from simorgh_cli.api.connection import Connection
+from simorgh_cli.terminal.progress import Display, Figures
 from simorgh_shared.datasets.rows import QaRow
 from simorgh_shared.datasets.sample import SampleDataset
 from simorgh_shared.datasets.trigram import CharTrigram, row_text
@@ -49,37 +50,24 @@ class Trained:
     took_s: float
 
 
-def train(client: ApiClient, dataset_id: str, display: Display, say: Callable[[str], None]) -> Trained:
+def train(connection: Connection, dataset_id: str, display: Display, say: Callable[[str], None]) -> Trained:
     """Start the run, follow it to its end and find its model.
 
     Raises: UnavailableError when the run does not succeed.
     """
     started_at = time.monotonic()
-    run_id = client.start(TRAINING | {"dataset": dataset_id})
+    run_id = str(runs.start(connection, TRAINING | {"dataset": dataset_id})["runId"])
     say(f"Training run {run_id} is queued.")
     figures = Figures()
     with display:
-        for event in client.follow(run_id):
+        for event in runs.follow(connection, run_id):
             if event.name == "metrics":
                 figures.take(event.data)
                 display.show(figures)
-    ended = client.status(run_id)
+    ended = runs.get(connection, run_id)
     if ended["phase"] != "succeeded":
         raise UnavailableError("quickstart_failed", phase=str(ended["phase"]), reason=_reason(ended))
-    return Trained(run_id, model_of(client, ended), figures, time.monotonic() - started_at)
-
-
-def model_of(client: ApiClient, status: dict[str, Any]) -> str:
-    """The id under which the finished run's model answers."""
-    result = status.get("result") or {}
-    for place in (status, result):
-        for name in ("modelId", "model_id"):
-            if place.get(name):
-                return str(place[name])
-    listed = client.models()
-    if not listed:
-        raise UnavailableError("quickstart_failed", phase="succeeded", reason="the run left no model")
-    return str(max(listed, key=lambda model: model.get("created", 0))["id"])
+    return Trained(run_id, str(ended["modelId"]), figures, time.monotonic() - started_at)
 
 
 def trigram_loss(data: SampleDataset) -> float:
@@ -88,15 +76,13 @@ def trigram_loss(data: SampleDataset) -> float:
     return model.nats_per_char(map(row_text, read_rows(data.test_path)))
 
 
-def count_recalled(client: ApiClient, model: str, data: SampleDataset) -> int:
+def count_recalled(connection: Connection, model: str, data: SampleDataset) -> int:
     """Of 50 train questions drawn by seed: how many are answered greedily with one of their own answers."""
     answers: dict[str, set[str]] = {}
     for row in read_rows(data.train_path):
         answers.setdefault(row.question, set()).add(row.answer.strip())
     drawn = random.Random(_SEED).sample(sorted(answers), NUM_RECALLED)  # noqa: S311 (a draw, not a secret)
-    return sum(
-        client.ask(model, [{"role": "user", "content": question}]).strip() in answers[question] for question in drawn
-    )
+    return sum(chats.complete(connection, model, question).strip() in answers[question] for question in drawn)
 
 
 def read_rows(path: Path) -> list[QaRow]:

@@ -5,16 +5,16 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
-
+from simorgh_cli.api import accounts, chats, datasets
+from simorgh_cli.api.connection import Connection
 from simorgh_cli.backing.secrets import SecretStore
 from simorgh_cli.logfiles import tail
 from simorgh_cli.platform import Platform, running_platform
 from simorgh_cli.quickstart import journey
-from simorgh_cli.quickstart.client import ApiClient
-from simorgh_cli.quickstart.conversation import Conversation
-from simorgh_cli.quickstart.progress import make_display, on_terminal
-from simorgh_shared.datasets.sample import write_sample
+from simorgh_cli.terminal.conversation import Conversation
+from simorgh_cli.terminal.output import say, write
+from simorgh_cli.terminal.progress import make_display, on_terminal
+from simorgh_shared.datasets.sample import SampleDataset, write_sample
 from simorgh_shared.domain.errors import AppError
 
 _LOGS_OF_INTEREST = ("trainer-cpu", "io", "inference", "api")
@@ -22,7 +22,7 @@ _LOGS_OF_INTEREST = ("trainer-cpu", "io", "inference", "api")
 
 def quickstart(data_dir: Path, given: Mapping[str, str]) -> int:
     """Start the platform, train on the sample dataset, show what came of it; 0 when all went well."""
-    with running_platform(data_dir, given, _say) as platform:
+    with running_platform(data_dir, given, say) as platform:
         if platform.supervisor.stopping:
             return 1
         run = _Run(platform, terminal=on_terminal())
@@ -43,7 +43,8 @@ class _Run:
         self.thread = threading.Thread(target=self._go, name="quickstart", daemon=True)
         self.finished = False
         self.error: Exception | None = None
-        self._client = ApiClient(platform.api_url, SecretStore(platform.data_dir / "secrets.json"))
+        user = accounts.LocalUser(SecretStore(platform.data_dir / "secrets.json"))
+        self._connection = Connection(platform.api_url, user)
         self._conversation: Conversation | None = None
 
     def leave(self) -> None:
@@ -58,39 +59,45 @@ class _Run:
             self.finished = True
             if self.terminal:
                 self._talk(model)
-        except (AppError, httpx.HTTPError, OSError, KeyError, ValueError) as error:
+        except (AppError, OSError, KeyError, ValueError) as error:
             if not self.platform.supervisor.stopping:
                 self.error = error
         finally:
-            self._client.close()
+            self._connection.close()
 
     def _train_and_show(self) -> str:
-        client = self._client
-        _say(f"The API is at {self.platform.api_url}, its documentation at {self.platform.api_url}/docs.")
-        _say(f"Signed in as {client.sign_in()}.")
+        connection = self._connection
+        say(f"The API is at {self.platform.api_url}, its documentation at {self.platform.api_url}/docs.")
+        say(f"Signed in as {accounts.whoami(connection)['user']['email']}.")
         data = write_sample(self.platform.data_dir / "sample")
-        dataset_id = client.upload(data.train_path, data.test_path, "sample-fa")
-        _say(f"Uploaded the sample Persian dataset as {dataset_id}.")
-        trained = journey.train(client, dataset_id, make_display(_say, self.terminal), _say)
-        _say(f"Trained in {trained.took_s:.0f} s: model {trained.model}.")
+        dataset_id = _upload(connection, data)
+        say(f"Uploaded the sample Persian dataset as {dataset_id}.")
+        trained = journey.train(connection, dataset_id, make_display(say, self.terminal), say)
+        say(f"Trained in {trained.took_s:.0f} s: model {trained.model}.")
         lowest = trained.figures.lowest_loss_per_char
         trigram = journey.trigram_loss(data)
         if lowest is not None:
-            _say(f"Lowest held-out loss: {lowest:.3f} nats a character (character trigram: {trigram:.3f}).")
-        recalled = journey.count_recalled(client, trained.model, data)
-        _say(f"Of {journey.NUM_RECALLED} train questions, {recalled} were answered with an answer of theirs.")
+            say(f"Lowest held-out loss: {lowest:.3f} nats a character (character trigram: {trigram:.3f}).")
+        recalled = journey.count_recalled(connection, trained.model, data)
+        say(f"Of {journey.NUM_RECALLED} train questions, {recalled} were answered with an answer of theirs.")
         for question in journey.QUESTIONS:
-            _say(f"  {question}\n    {client.ask(trained.model, [{'role': 'user', 'content': question}])}")
+            say(f"  {question}\n    {chats.complete(connection, trained.model, question)}")
         return trained.model
 
     def _talk(self, model: str) -> None:
-        _say("Talk to your model (Ctrl-D leaves the chat, Ctrl-C stops everything).")
-        self._conversation = Conversation(self._client, model, _write)
+        say("Talk to your model (Ctrl-D leaves the chat, Ctrl-C stops everything).")
+        # Each question stands alone: so small a model was trained on single questions.
+        self._conversation = Conversation(lambda text: chats.complete_streamed(self._connection, model, text), write)
         if self._conversation.run():
             return
-        _say(f"Simorgh stays up at {self.platform.api_url} (documentation: {self.platform.api_url}/docs).")
-        _say(f"The data is in {self.platform.data_dir}. Ctrl-C stops it.")
+        say(f"Simorgh stays up at {self.platform.api_url} (documentation: {self.platform.api_url}/docs).")
+        say(f"The data is in {self.platform.data_dir}. Ctrl-C stops it.")
         self.platform.supervisor.wait_stop()
+
+
+def _upload(connection: Connection, data: SampleDataset) -> str:
+    files = {"dataset": data.train_path, "test": data.test_path}
+    return str(datasets.upload(connection, files, {"name": "sample-fa"})["id"])
 
 
 def _explain(error: Exception, data_dir: Path) -> None:
@@ -98,12 +105,3 @@ def _explain(error: Exception, data_dir: Path) -> None:
     for name in _LOGS_OF_INTEREST:
         path = data_dir / "logs" / f"{name}.log"
         sys.stderr.write(f"--- the last lines of {path}\n{tail(path)}\n")
-
-
-def _say(text: str) -> None:
-    _write(text + "\n")
-
-
-def _write(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()

@@ -1,22 +1,24 @@
 """Owns the chat prompt on the terminal."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.patch_stdout import patch_stdout
 
-from simorgh_cli.quickstart.client import ApiClient
+from simorgh_cli.terminal.text import printable
 from simorgh_shared.domain.errors import AppError
+
+Ask = Callable[[str], Iterator[str]]
+"""Gives the answer to what was said in pieces, as they come."""
 
 
 class Conversation:
-    """Reads a line, streams the answer, until Ctrl-D. Each question stands alone: so small a model was
-    trained on single questions."""
+    """Reads a line, streams the answer, until Ctrl-D. Ctrl-C ends an answer that is on its way, or the chat."""
 
-    def __init__(self, client: ApiClient, model: str, write: Callable[[str], None]) -> None:
-        self._client, self._model, self._write = client, model, write
+    def __init__(self, ask: Ask, write: Callable[[str], None]) -> None:
+        self._ask, self._write = ask, write
         self._session: PromptSession[str] = PromptSession()
         self._closed = threading.Event()
 
@@ -43,8 +45,10 @@ class Conversation:
 
     def _answer(self, text: str) -> None:
         try:
-            for piece in self._client.ask_streamed(self._model, [{"role": "user", "content": text}]):
-                self._write(piece)
+            for piece in self._ask(text):
+                self._write(printable(piece, keep="\n\t"))
+            self._write("\n")
+        except KeyboardInterrupt:
             self._write("\n")
         except AppError as error:
             self._write(f"{error}\n")

@@ -1,0 +1,1 @@
+"""The client of the public API: of the quick start and of the command line alike."""

@@ -1,0 +1,78 @@
+"""Owns the calls about datasets. Files go up and come down in pieces: their size takes no memory."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from simorgh_cli.api.connection import Connection, quoted
+from simorgh_cli.api.errors import body_of
+
+Moved = Callable[[int], None]
+"""Told of so many more bytes that went."""
+_CHECK_S = 300.0  # after the last byte the server checks what is left and stores it
+_CHUNK_BYTES = 1 << 20
+
+
+def upload(
+    connection: Connection, files: Mapping[str, Path], fields: Mapping[str, str], moved: Moved = lambda _bytes: None
+) -> dict[str, Any]:
+    """Send the files of a dataset (`dataset`, and `test` if there is one) and what is said of them."""
+    with ExitStack() as stack:
+
+        def form() -> dict[str, Any]:
+            opened = {field: stack.enter_context(_CountedFile(path, moved)) for field, path in files.items()}
+            parts = {field: (files[field].name, file, "application/octet-stream") for field, file in opened.items()}
+            return {"files": parts, "data": dict(fields)}
+
+        with connection.opened("POST", "/api/datasets/upload", form, silence_s=_CHECK_S) as answer:
+            answer.read()
+            data: dict[str, Any] = body_of(answer)["data"]
+            return data
+
+
+def listed(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """The project's datasets, newest first."""
+    return connection.pages("/api/datasets/list", limit)
+
+
+def get(connection: Connection, dataset_id: str) -> dict[str, Any]:
+    """One dataset."""
+    data: dict[str, Any] = connection.get(f"/api/datasets/{quoted(dataset_id)}")["data"]
+    return data
+
+
+def preview(connection: Connection, dataset_id: str, limit: int, offset: int) -> dict[str, Any]:
+    """Some rows of it."""
+    data: dict[str, Any] = connection.get(f"/api/datasets/preview/{quoted(dataset_id)}", limit=limit, offset=offset)[
+        "data"
+    ]
+    return data
+
+
+def download(connection: Connection, dataset_id: str, split: str) -> Iterator[bytes]:
+    """The bytes of a split."""
+    asked = {"params": {"split": split}}
+    with connection.opened("GET", f"/api/datasets/{quoted(dataset_id)}/download", lambda: asked) as answer:
+        yield from answer.iter_bytes(_CHUNK_BYTES)
+
+
+def delete(connection: Connection, dataset_id: str) -> dict[str, Any]:
+    """Take a dataset away."""
+    data: dict[str, Any] = connection.call("DELETE", f"/api/datasets/{quoted(dataset_id)}")["data"]
+    return data
+
+
+class _CountedFile(io.BufferedReader):
+    """A file that tells how much of it was read."""
+
+    def __init__(self, path: Path, moved: Moved) -> None:
+        super().__init__(io.FileIO(path))
+        self._moved = moved
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes."""
+        chunk = super().read(size)
+        self._moved(len(chunk))
+        return chunk

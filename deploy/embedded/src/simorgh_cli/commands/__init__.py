@@ -1,0 +1,1 @@
+"""The commands of `simorgh`, a module each: they read options, call the API and show what came of it."""

@@ -1,0 +1,117 @@
+"""`simorgh status`: the processes of a platform here, or the parts and active jobs of one elsewhere."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import psutil
+
+from simorgh_cli import lock
+from simorgh_cli.api.connection import Connection
+from simorgh_cli.api.errors import LostError, body_of
+from simorgh_cli.commands.options import Invocation, asks_api
+from simorgh_cli.platform import endpoints_file
+from simorgh_cli.terminal.output import moment, note, say, write_json, write_table
+from simorgh_shared.domain.errors import AppError, UnauthenticatedError
+from simorgh_shared.domain.jobs import JobStatus
+
+_SHOWN = (JobStatus.RUNNING, JobStatus.WAITING, JobStatus.QUEUED)
+_MAX_JOBS = 50
+
+
+@click.command()
+@asks_api
+def status(invocation: Invocation) -> int:
+    """Show the processes of the platform of the data folder; 1 where none runs.
+
+    For a platform elsewhere (--url, or the one you are signed in at): its parts and its active jobs.
+    """
+    if invocation.url is None and (lock.is_held(invocation.data_dir) or invocation.data_given):
+        return _local(invocation.data_dir, invocation.as_json)
+    login = invocation.logins.current()
+    if invocation.url is None and (login is None or login.data_dir is not None):
+        return _local(Path(login.data_dir) if login and login.data_dir else invocation.data_dir, invocation.as_json)
+    return _remote(invocation)
+
+
+def ask_parts(connection: Connection) -> dict[str, str]:
+    """Each part of the platform and how it is: `ok`, or what is wrong.
+
+    Raises: LostError when the API does not answer, RefusedError when something else answers there.
+    """
+    answer = connection.ask_anonymously("GET", "/readyz")
+    told = answer.json() if answer.headers.get("content-type", "").startswith("application/json") else {}
+    parts = told.get("data", {}).get("parts") if isinstance(told, dict) else None
+    if not isinstance(parts, dict):
+        body_of(answer)
+        raise LostError("api_unreachable", url=connection.url, reason="what answers there is no Simorgh API")
+    return {str(name): str(state) for name, state in parts.items()}
+
+
+def _local(data_dir: Path, as_json: bool) -> int:
+    folder = data_dir.resolve()
+    if not lock.is_held(data_dir):
+        if as_json:
+            write_json({"running": False, "data_dir": str(folder)})
+        else:
+            say(f"Nothing runs on {folder}.")
+        return 1
+    if not endpoints_file(data_dir).exists():
+        pid = lock.read_holder(data_dir).get("pid")
+        if as_json:
+            write_json({"running": False, "starting": True, "data_dir": str(folder), "pid": pid})
+        else:
+            say(f"Simorgh is starting on {folder} (pid {pid}).")
+        return 0
+    known = json.loads(endpoints_file(data_dir).read_text())
+    processes = _processes(known)
+    if as_json:
+        write_json({"running": True, "data_dir": str(folder), **known, "processes": processes})
+        return 0
+    say(f"API        {known['api_url']}  (documentation: {known['docs_url']})")
+    say(f"supervisor pid {known['pid']}")
+    for process in processes:
+        memory_mb = process["memory_bytes"] // 1_000_000
+        say(f"{process['name']:<12} pid {process['pid']:<8} {process['status']:<10} {memory_mb} MB")
+    return 0
+
+
+def _processes(known: dict[str, Any]) -> list[dict[str, Any]]:
+    names = {pid: name for name, pid in known["processes"].items()}
+    found = []
+    for child in psutil.Process(known["pid"]).children():
+        try:
+            shown = {"status": child.status(), "memory_bytes": child.memory_info().rss}
+            found.append({"name": names.get(child.pid) or child.name(), "pid": child.pid, **shown})
+        except psutil.NoSuchProcess:  # it ended while we looked
+            continue
+    return found
+
+
+def _remote(invocation: Invocation) -> int:
+    place = invocation.place()
+    with Connection(place.url) as anonymous:
+        parts = ask_parts(anonymous)
+    jobs: list[dict[str, Any]] | None = None
+    try:
+        with invocation.connected() as connection:
+            jobs = [job for state in _SHOWN for job in connection.pages("/api/jobs", _MAX_JOBS, status=state)]
+    except UnauthenticatedError:
+        note("Sign in to see the active jobs: simorgh login")
+    except AppError as error:
+        note(str(error))
+    is_ready = all(state == "ok" for name, state in parts.items() if name != "broker")
+    if invocation.as_json:
+        write_json({"url": place.url, "ready": is_ready, "parts": parts, "jobs": jobs})
+        return 0 if is_ready else 1
+    say(f"API {place.url}")
+    for name, state in parts.items():
+        say(f"  {name:<12} {state}")
+    if jobs is not None:
+        rows = [
+            (job["id"], job["type"], job["status"], f"{job['step'] or ''}", moment(job["created_at"]), job["name"])
+            for job in jobs
+        ]
+        write_table(("JOB", "TYPE", "STATUS", "STEP", "MADE (UTC)", "NAME"), rows, "No job is active.")
+    return 0 if is_ready else 1

@@ -1,0 +1,205 @@
+"""`simorgh train`: starting, steering and listing training runs."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from simorgh_cli.api import runs
+from simorgh_cli.commands.options import TEXT, Invocation, ListingGroup, asks_api
+from simorgh_cli.terminal.output import moment, note, say, size, write_fields, write_json, write_table
+from simorgh_cli.terminal.text import printable
+
+_NAMED = {
+    "model": ("model", "model_name", "modelName"),
+    "dataset": ("dataset", "dataset_id", "datasetId"),
+    "name": ("name",),
+    "init_checkpoint": ("init_checkpoint", "init_checkpoint_id", "initCheckpoint", "initCheckpointId"),
+}
+_OF_NEWEST = "RUN is a run's id; without it the newest active run, or where none is active the newest one."
+_OF_ACTIVE = "RUN is a run's id; without it the newest run that has not ended."
+
+
+@click.group(cls=ListingGroup)
+def train() -> None:
+    """Start, steer and list training runs. Without a command: list them."""
+
+
+@train.command()
+@click.option("--model", type=TEXT, help="A preset, such as simorgh-4m (default: the smallest).")
+@click.option("--dataset", type=TEXT, metavar="ID", help="What it is trained on (default: the sample dataset).")
+@click.option("--name", type=TEXT, help="The run's name.")
+@click.option(
+    "--set", "settings", type=TEXT, multiple=True, metavar="KEY=VALUE", help="A parameter; as many as you like."
+)
+@click.option(
+    "--from", "init_checkpoint", type=TEXT, metavar="CHECKPOINT", help="Start from a checkpoint of an older run."
+)
+@click.option("--watch", "watched", is_flag=True, help="Follow the run once it is started.")
+@asks_api
+def start(invocation: Invocation, settings: tuple[str, ...], watched: bool, **named: str | None) -> int:
+    """Start a run: simorgh train start --dataset ID --set learning_rate=0.002 --set epochs=20"""
+    spec = _spec(settings, {name: value for name, value in named.items() if value is not None})
+    with invocation.connected() as connection:
+        run = runs.start(connection, spec)
+        if invocation.as_json:
+            write_json(run)
+        else:
+            say(f"Run {run['runId']} is {run['phase']}, for a {run['device'].upper()}.")
+            if not watched:
+                note(f"Follow it with: simorgh watch {run['runId']}")
+        if not watched:
+            return 0
+        from simorgh_cli.commands.watch import follow
+
+        return follow(connection, str(run["runId"]), invocation.as_json)
+
+
+@train.command("list")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
+@asks_api
+def list_runs(invocation: Invocation, limit: int) -> None:
+    """The project's runs, newest first."""
+    with invocation.connected() as connection:
+        found = connection.pages("/api/train/runs", limit)
+    if invocation.as_json:
+        write_json({"runs": found})
+        return
+    rows = [
+        (run["runId"], run["phase"], _steps(run), moment(run["createdAt"]), run["modelId"] or "", run["name"])
+        for run in found
+    ]
+    empty = "There are no runs yet. Start one: simorgh train start --watch"
+    write_table(("ID", "STATUS", "STEP", "MADE (UTC)", "MODEL", "NAME"), rows, empty)
+
+
+@train.command(epilog=_OF_NEWEST)
+@click.argument("run_id", metavar="[RUN]", type=TEXT, required=False)
+@asks_api
+def show(invocation: Invocation, run_id: str | None) -> None:
+    """How a run stands."""
+    with invocation.connected() as connection:
+        run = runs.get(connection, run_id) if run_id else runs.newest(connection)
+    if invocation.as_json:
+        write_json(run)
+    else:
+        write_run(run)
+
+
+@train.command(epilog=_OF_NEWEST)
+@click.argument("run_id", metavar="[RUN]", type=TEXT, required=False)
+@asks_api
+def checkpoints(invocation: Invocation, run_id: str | None) -> None:
+    """The saved states of a run, newest first: a new run can start `--from` each of them."""
+    with invocation.connected() as connection:
+        run_id = run_id or str(runs.newest(connection)["runId"])
+        found = runs.checkpoints(connection, run_id)
+    if invocation.as_json:
+        write_json({"run_id": run_id, "checkpoints": found})
+        return
+    rows = [
+        (one["id"], str(one["step"]), size(one["bytes"]), moment(one["created_at"]), one["reason"]) for one in found
+    ]
+    write_table(("ID", "STEP", "SIZE", "MADE (UTC)", "WHY"), rows, f"Run {run_id} has no checkpoints.")
+
+
+@train.command(epilog=_OF_NEWEST)
+@click.argument("run_id", metavar="[RUN]", type=TEXT, required=False)
+@asks_api
+def logs(invocation: Invocation, run_id: str | None) -> None:
+    """What happened to a run, a line an event."""
+    with invocation.connected() as connection:
+        run_id = run_id or str(runs.newest(connection)["runId"])
+        for line in runs.logs(connection, run_id):
+            if invocation.as_json:
+                write_json({"run_id": run_id, "line": line})
+            else:
+                say(printable(line))
+
+
+def write_run(run: dict[str, Any]) -> None:
+    """A run for people."""
+    progress = run["progress"]
+    figures = [f"{name} {progress[name]:.4g}" for name in ("loss", "eval_loss", "tokens_per_s") if name in progress]
+    write_fields(
+        {
+            "run": run["runId"],
+            "name": run["name"],
+            "status": status_of(run),
+            "step": _steps(run),
+            "figures": ", ".join(figures),
+            "device": run["device"],
+            "attempt": run["attempt"],
+            "checkpoint": run["checkpointId"],
+            "model": run["modelId"],
+            "error": error_of(run),
+            "made": moment(run["createdAt"]),
+            "ended": moment(run["finishedAt"]),
+        }
+    )
+
+
+def status_of(run: dict[str, Any]) -> str:
+    """The status, and what was asked of the run and is still to come."""
+    coming = {"pause": "pausing", "stop": "stopping", "cancel": "being cancelled"}.get(run["desiredState"])
+    return f"{run['phase']}, {coming}" if coming and run["phase"] in ("running", "waiting") else str(run["phase"])
+
+
+def error_of(run: dict[str, Any]) -> str:
+    """Why it failed."""
+    error = run.get("error") or {}
+    return str(error.get("message") or error.get("error") or "")
+
+
+def _steering(verb: str, described: str, answer: str) -> Callable[..., int | None]:
+    @train.command(verb, help=described, epilog=_OF_ACTIVE)
+    @click.argument("run_id", metavar="[RUN]", type=TEXT, required=False)
+    @asks_api
+    def steer(invocation: Invocation, run_id: str | None) -> None:
+        with invocation.connected() as connection:
+            run = runs.ask(connection, verb, run_id)
+        if invocation.as_json:
+            write_json(run)
+        else:
+            say(f"{answer} run {run['runId']}: it is {status_of(run)}.")
+
+    return steer
+
+
+_steering("pause", "Have a run save and let its device go until it is resumed.", "Asked to pause")
+_steering("resume", "Have a paused or stopped run go on from its last checkpoint.", "Resumed")
+_steering("stop", "Have a run save and end; it can be resumed.", "Asked to stop")
+_steering("cancel", "End a run without saving; nothing of it stays.", "Asked to cancel")
+_steering("checkpoint", "Have a running run save now.", "Asked for a checkpoint of")
+
+
+def _spec(settings: tuple[str, ...], named: dict[str, str]) -> dict[str, Any]:
+    spec: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise click.BadParameter(f"{setting!r} is not KEY=VALUE, such as epochs=3.", param_hint="--set")
+        if key in spec:
+            raise click.BadParameter(f"{key} is set twice.", param_hint="--set")
+        spec[key] = _value(text)
+    for option, names in _NAMED.items():
+        twice = [name for name in names if option in named and name in spec]
+        if twice:
+            raise click.BadParameter(f"{twice[0]} is given by an option already.", param_hint="--set")
+    return spec | named
+
+
+def _value(text: str) -> Any:
+    """JSON where it is JSON (0.002, true, null, ["a"]), else the text itself."""
+    try:
+        return json.loads(text, parse_constant=str)
+    except ValueError:
+        return text
+
+
+def _steps(run: dict[str, Any]) -> str:
+    if run["step"] is None:
+        return ""
+    return f"{run['step']}/{run['totalSteps']}" if run["totalSteps"] else str(run["step"])
