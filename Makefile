@@ -6,6 +6,8 @@ UV := $(BIN)/uv
 DISTRIBUTIONS := shared services/api services/trainer-worker services/inference deploy/embedded
 TORCH := torch==2.13.0
 STAMP := $(VENV)/.installed
+# Each test process has its own servers; the tests of a module stay together.
+TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests
 
 .DEFAULT_GOAL := help
@@ -33,7 +35,7 @@ up: $(STAMP) ## Start the whole platform and keep it up until Ctrl-C
 	$(BIN)/simorgh up
 
 test: $(STAMP) check ## Lint, types, import rules and all tests, on real servers
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 
 check: lint types imports ## Lint, types and import rules, without the tests
 
