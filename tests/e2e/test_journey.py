@@ -179,6 +179,37 @@ def model_id(platform: Engine, account: Account, dataset_id: str) -> str:
     return ok(account.client.get(f"/api/jobs/{job_id}"))["result"]["model_id"]
 
 
+class TestTuning:
+    def test_a_model_of_the_registry_is_tuned_further(
+        self, account: Account, platform: Engine, model_id: str, dataset_id: str
+    ) -> None:
+        """R-TRAIN-3, R-MODEL-2: sft learns the answers; the new model knows which one it came from."""
+        name = ok(account.client.get(f"/api/models/{model_id}"))["name"]
+        body = CAMEL | {
+            "datasetId": dataset_id,
+            "maxSteps": 3,
+            "modelName": model_id,
+            "method": "sft",
+            "vocabSize": None,
+        }
+        run_id = ok(account.client.post("/api/train/start", json=body))["runId"]
+        assert platform.wait_status(run_id, "succeeded", "failed").status == "succeeded"
+        tuned = ok(account.client.get(f"/api/models/{status(account.client, run_id)['modelId']}"))
+        assert tuned["name"] == f"{name}-sft"
+        version = tuned["versions"][0]
+        base = ok(account.client.get(f"/api/models/{model_id}"))["versions"][0]["version_id"]
+        assert (version["kind"], version["lineage"]["base_version_id"]) == ("tuned", base)
+
+    def test_a_dataset_without_answers_is_refused_with_the_method_that_fits(
+        self, account: Account, model_id: str
+    ) -> None:
+        """R-TRAIN-3: at once, with the reason."""
+        plain = ok(upload(account, "plain.jsonl", '{"text": "متن ساده"}\n'.encode()))["id"]
+        body = {"modelName": model_id, "datasetId": plain, "method": "sft"}
+        error = refused(account.client.post("/api/train/start", json=body), 400)
+        assert error.startswith("Method sft does not fit: the rows hold no answers. Use method pretrain.")
+
+
 class TestEngine:
     def test_a_killed_engine_costs_only_the_requests_that_it_held(
         self, gateway: Gateway, account: Account, model_id: str
@@ -262,7 +293,9 @@ class TestRefusals:
         [
             ({"learnRate": 1}, 422, "Unknown parameter learnRate. Known parameters: model, dataset"),
             ({"learningRate": -1}, 422, "greater than 0"),
-            ({"modelName": "gpt-9"}, 400, "gpt-9 is no preset"),
+            ({"modelName": "gpt-9", "vocabSize": None}, 404, "There is no model gpt-9 in this project, and no preset"),
+            ({"modelName": "model_x"}, 422, "vocab_size: model_x brings its own tokenizer"),
+            ({"method": "sft"}, 422, "method sft tunes a trained model, and simorgh-2m is a preset"),
             ({"datasetId": "ds_none"}, 404, "There is no dataset ds_none in this project"),
             ({"numGpus": 4}, 422, "more than one GPU is not available yet"),
         ],

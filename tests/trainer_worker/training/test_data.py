@@ -4,10 +4,11 @@ import math
 
 import torch
 
-from simorgh_trainer.training.data import Row, hold_out, num_characters
+from simorgh_trainer.training.data import Row, hold_out
 from simorgh_trainer.training.evaluate import HeldOut, evaluate
 from simorgh_trainer.training.hardware import Hardware
-from simorgh_trainer.training.methods.pretrain import encode_rows
+from simorgh_trainer.training.methods import sft
+from simorgh_trainer.training.methods.pretrain import encode_rows, num_characters
 from simorgh_trainer.training.model import Llama, ModelShape
 from simorgh_trainer.training.tokenizer import train_tokenizer
 
@@ -28,7 +29,9 @@ class TestHoldOut:
 
 class TestEvaluate:
     def test_characters_count_each_end_once(self) -> None:
-        assert num_characters([(("user", "سلام"), ("assistant", "درود!"))]) == 4 + 1 + 5 + 1
+        row = (("user", "سلام"), ("assistant", "درود!"))
+        assert num_characters([row]) == 4 + 1 + 5 + 1
+        assert sft.num_characters([row]) == 5 + 1, "fine-tuning counts what it learns"
 
     def test_model_that_knows_nothing_costs_the_logarithm_of_its_vocabulary(self) -> None:
         """R-TRAIN-5: per character it is the labelled tokens' cost over characters and ends."""

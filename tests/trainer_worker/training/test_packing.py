@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from simorgh_trainer.training.methods import sft
 from simorgh_trainer.training.methods.pretrain import encode_rows
 from simorgh_trainer.training.packing import IGNORED, plan_epoch
-from simorgh_trainer.training.tokenizer import END, ROLE_MARKERS, special_id, train_tokenizer
+from simorgh_trainer.training.tokenizer import END, ROLE_MARKERS, encode_texts, special_id, train_tokenizer
 
 LENGTHS = np.random.default_rng(2).lognormal(2.7, 0.6, 2_000).clip(3, 128).astype(np.int64)
 
@@ -54,3 +55,24 @@ class TestEncodeRows:
         assert len(pieces) > 3
         assert pieces.lengths.max() == 32
         assert pieces.labels.tolist() == whole.labels.tolist()
+
+
+class TestEncodeAnswers:
+    """R-TRAIN-3: loss on the answer only."""
+
+    def test_only_the_assistants_words_and_ends_are_predicted(self) -> None:
+        tokenizer = train_tokenizer(["حال شما"] * 3, 300)
+        row = (("system", "حال"), ("user", "حال"), ("assistant", "شما"), ("user", "شما"), ("assistant", "حال"))
+        samples = sft.encode_rows([row], tokenizer, 128)
+        learnt = [token for token in samples.labels.tolist() if token != IGNORED]
+        (first,), (second,) = ([ids] for ids in encode_texts(tokenizer, ["شما", "حال"]))
+        end = special_id(tokenizer, END)
+        assert learnt == [*first, end, *second, end]
+        assert samples.lengths.tolist() == encode_rows([row], tokenizer, 128).lengths.tolist()
+
+    def test_a_piece_without_an_answer_is_left_out(self) -> None:
+        tokenizer = train_tokenizer(["حال شما"] * 3, 300)
+        row = (("user", "حال شما چطور است؟ " * 20), ("assistant", "شما"))
+        pieces = sft.encode_rows([row], tokenizer, 32)
+        assert len(pieces) == 1
+        assert (pieces.labels != IGNORED).sum() == len(encode_texts(tokenizer, ["شما"])[0]) + 1

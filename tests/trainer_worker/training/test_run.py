@@ -202,6 +202,33 @@ class TestGoingOn:
         tokenizer = "output/tokenizer.json"
         assert (folder / tokenizer).read_bytes() == (learnt_run / tokenizer).read_bytes()
 
+    def test_tuning_changes_the_answers(self, learnt_run: Path, tmp_path: Path) -> None:
+        """R-TRAIN-3: sft from a model that knows other answers to the same questions."""
+        rows = [row | {"answer": f"پاسخ تازه {number}"} for number, row in enumerate(questions(8))]
+        spec = MODEL_SPEC | {"method": "sft", "max_steps": 180, "eval_fraction": 0, "logging_steps": 10}
+        folder = make_work_folder(tmp_path, spec, train=rows, test=[], base_model=learnt_run / "output")
+        events = run_here(folder)
+        assert events[-1]["metrics"]["loss"] < 0.1
+        tokenizer = AutoTokenizer.from_pretrained(folder / "output")
+        model = AutoModelForCausalLM.from_pretrained(folder / "output")
+        for row in rows:
+            messages = [{"role": "user", "content": row["question"]}]
+            prompt = tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
+            )
+            written = model.generate(**prompt, max_new_tokens=40, do_sample=False)
+            answer = tokenizer.decode(written[0][prompt["input_ids"].shape[1] :], skip_special_tokens=True)
+            assert answer == row["answer"]
+
+    def test_rows_without_answers_are_nothing_to_tune_on(self, learnt_run: Path, tmp_path: Path) -> None:
+        """R-TRAIN-3, R-TRAIN-11."""
+        spec = MODEL_SPEC | {"method": "sft"}
+        folder = make_work_folder(
+            tmp_path, spec, train=[{"text": "متن"}], test=[], row_schema="text", base_model=learnt_run / "output"
+        )
+        failure = _failure(folder)
+        assert (failure.code, failure.params["fitting"]) == ("method_unfit", "pretrain")
+
 
 class TestFailures:
     """R-TRAIN-11: each has a code, and parameters that fill its sentence."""

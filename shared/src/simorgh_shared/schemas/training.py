@@ -48,6 +48,9 @@ class Method(StrEnum):
     """How a model is trained; the list holds what works."""
 
     PRETRAIN = "pretrain"
+    """Every character is learnt: from scratch with a preset, or further with a model."""
+    SFT = "sft"
+    """A model learns the answers alone, all of its weights."""
 
 
 class Schedule(StrEnum):
@@ -182,6 +185,13 @@ class TrainSpec(BaseModel):
     def _fit_together(self) -> Self:
         if self.warmup_steps is not None and self.warmup_ratio is not None:
             raise ValueError("warmup_steps and warmup_ratio exclude each other: give one of them")
+        if self.method is Method.SFT and self.preset is not None:
+            raise ValueError(
+                f"method sft tunes a trained model, and {self.model} is a preset that begins from nothing:"
+                " name a model, or use method pretrain"
+            )
+        if self.vocab_size is not None and self.preset is None:
+            raise ValueError(f"vocab_size: {self.model} brings its own tokenizer, leave it out")
         if self.num_gpus is not None and self.num_gpus > 1:
             raise ValueError("num_gpus: training on more than one GPU is not available yet")
         if self.num_gpus == 0 and self.device is Device.GPU:

@@ -8,12 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
+from simorgh_api.usecases import models
 from simorgh_api.usecases.datasets import ensure_sample_dataset
-from simorgh_shared.db.models import Checkpoint, Dataset, DatasetVersion, Job
+from simorgh_shared.db.models import Checkpoint, Dataset, DatasetVersion, Job, Model, ModelVersion
 from simorgh_shared.domain.errors import InvalidInputError, NotFoundError
 from simorgh_shared.domain.jobs import JobType, Queue
 from simorgh_shared.queue.submit import NewJob, enqueue, has_live_worker
-from simorgh_shared.schemas.training import PRESETS, Device, TrainSpec
+from simorgh_shared.schemas.training import PRESETS, Device, Method, TrainSpec
 from simorgh_shared.storage.blobs import BlobStore
 
 
@@ -39,14 +40,19 @@ def start(
 ) -> tuple[str, str]:
     """Queue a training job; its id and its queue.
 
-    Raises: InvalidInputError for a model that is no preset, NotFoundError for a checkpoint of another project.
+    Raises: InvalidInputError for a method that does not fit, NotFoundError for a model or checkpoint that there is not.
     """
-    if spec.preset is None:
-        raise InvalidInputError("unknown_preset", model=spec.model, known=", ".join(PRESETS))
+    _require_fitting_rows(session, spec, dataset_version_id)
+    base = None if spec.preset is not None else _pin_base(session, project_id, spec.model)
     if init_checkpoint_id is not None:
         _require_checkpoint(session, project_id, init_checkpoint_id)
     queue = choose_queue(session, spec)
-    body: dict[str, Any] = spec.model_dump(mode="json") | {"dataset_version_id": dataset_version_id}
+    name = spec.name or (f"{base.name}-{spec.method}" if base is not None else None)
+    body: dict[str, Any] = spec.model_dump(mode="json") | {
+        "dataset_version_id": dataset_version_id,
+        "base_version_id": base.version_id if base is not None else None,
+        "name": name,
+    }
     digest = hashlib.sha256(json.dumps(body | {"init": init_checkpoint_id}, sort_keys=True).encode()).hexdigest()
     job_id = enqueue(
         session,
@@ -56,7 +62,7 @@ def start(
             queue=queue,
             spec=body,
             created_by=user_id,
-            name=spec.name or spec.model,
+            name=name or spec.model,
             tags=spec.tags,
             priority=spec.priority,
             num_gpus=1 if queue is Queue.TRAIN_GPU else 0,
@@ -110,6 +116,35 @@ def newest_version(session: Session, project_id: str, dataset: str) -> str:
     if found is None:
         raise NotFoundError("dataset_not_found", dataset_id=dataset)
     return found
+
+
+@dataclass(frozen=True)
+class _Base:
+    """The model that is trained further."""
+
+    version_id: str
+    name: str
+
+
+def _pin_base(session: Session, project_id: str, model: str) -> _Base:
+    try:
+        version_id = models.resolve(session, project_id, model)
+    except NotFoundError as error:
+        raise NotFoundError("run_unknown_model", model=model, known=", ".join(PRESETS)) from error
+    row = session.execute(
+        sa.select(ModelVersion.format, Model.name)
+        .join(Model, Model.id == ModelVersion.model_id)
+        .where(ModelVersion.id == version_id)
+    ).one()
+    if row.format != "safetensors":
+        raise InvalidInputError("base_model_unfit", reason=f"it is kept as {row.format}, and safetensors is needed")
+    return _Base(version_id, row.name)
+
+
+def _require_fitting_rows(session: Session, spec: TrainSpec, dataset_version_id: str) -> None:
+    version = session.get_one(DatasetVersion, dataset_version_id)
+    if spec.method is Method.SFT and version.row_schema == "text":
+        raise InvalidInputError("method_unfit", method="sft", reason="the rows hold no answers", fitting="pretrain")
 
 
 def _require_checkpoint(session: Session, project_id: str, checkpoint_id: str) -> None:

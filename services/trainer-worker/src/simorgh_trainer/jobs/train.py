@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_shared.db.models import Checkpoint, DatasetVersion
+from simorgh_shared.db.models import Checkpoint, DatasetVersion, ModelVersion
 from simorgh_shared.domain.errors import NotFoundError
 from simorgh_shared.queue.endings import NewModel
 from simorgh_shared.queue.leases import Lease
@@ -20,13 +20,14 @@ DEFAULT_CHECKPOINTS_KEPT = 3
 
 
 def plan(session: Session, lease: Lease) -> LaunchPlan:
-    """Look up the exact dataset version and the checkpoint to go on from.
+    """Look up the exact dataset version, and the checkpoint to go on from or the model to train further.
 
-    The job's spec is a TrainSpec with the resolved `dataset_version_id` beside it.
+    The job's spec is a TrainSpec with the resolved `dataset_version_id` and `base_version_id` beside it.
     Raises: NotFoundError when the dataset version is gone, ArtifactLostError when the checkpoint is.
     """
     spec = dict(lease.spec)
     version_id = spec.pop("dataset_version_id", None)
+    base_version_id = spec.pop("base_version_id", None)
     version = session.get(DatasetVersion, version_id)
     if version is None:
         raise NotFoundError("job_failed", reason=f"its dataset version {version_id} does not exist any more")
@@ -35,6 +36,8 @@ def plan(session: Session, lease: Lease) -> LaunchPlan:
     checkpoint_id = lease.checkpoint_id or lease.init_checkpoint_id
     if checkpoint_id is not None:
         inputs["checkpoint"] = _checkpoint_files(session, checkpoint_id)
+    elif base_version_id is not None:
+        inputs["base_model"] = _model_files(session, base_version_id)
     run = {
         "job_id": lease.job_id,
         "attempt": lease.attempt,
@@ -47,7 +50,7 @@ def plan(session: Session, lease: Lease) -> LaunchPlan:
                 "train": [f"inputs/dataset/{file.path}" for file in files if not _is_test(file.path)],
                 "test": [f"inputs/dataset/{file.path}" for file in files if _is_test(file.path)],
             },
-            "base_model": None,
+            "base_model": "inputs/base_model" if "base_model" in inputs else None,
             "checkpoint": "inputs/checkpoint" if checkpoint_id else None,
         },
         "lineage": {
@@ -55,6 +58,7 @@ def plan(session: Session, lease: Lease) -> LaunchPlan:
             "dataset_version_id": version.id,
             "dataset_sha256": {file.path: file.blob.sha256 for file in files},
             "checkpoint_id": checkpoint_id,
+            "base_version_id": base_version_id,
         },
     }
     return LaunchPlan(MODULE, run, inputs, lease.devices)
@@ -74,6 +78,7 @@ def new_model(lease: Lease, result: dict[str, Any], entries: list[Entry]) -> New
             "attempt": lease.attempt,
             "dataset_version_id": lease.spec.get("dataset_version_id"),
             "init_checkpoint_id": lease.init_checkpoint_id,
+            "base_version_id": lease.spec.get("base_version_id"),
             "spec": lease.spec,
         },
         metrics=metrics,
@@ -91,6 +96,14 @@ def _checkpoint_files(session: Session, checkpoint_id: str) -> list[Entry]:
     files = manifests.entries(session, manifest_id) if manifest_id else []
     if not files:
         raise ArtifactLostError(f"checkpoint {checkpoint_id}")
+    return files
+
+
+def _model_files(session: Session, version_id: str) -> list[Entry]:
+    version = session.get(ModelVersion, version_id)
+    files = manifests.entries(session, version.manifest_id) if version is not None else []
+    if not files:
+        raise ArtifactLostError(f"model {version_id}")
     return files
 
 

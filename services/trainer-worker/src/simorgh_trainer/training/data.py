@@ -77,11 +77,6 @@ def row_segments(row: QaRow | MessagesRow | TextRow) -> Row:
             return tuple((_ROLES.get(turn.role, turn.role), turn.content) for turn in row.messages)
 
 
-def num_characters(rows: Iterable[Row]) -> int:
-    """Characters of the rows, one end symbol for each segment counted: the divisor of a loss per character."""
-    return sum(len(text) + 1 for row in rows for _, text in row)
-
-
 def hold_out(rows: Sequence[Row], fraction: float, seed: int) -> tuple[list[Row], list[Row]]:
     """Split off about `fraction` of the rows; rows that share a segment's text stay on one side."""
     groups = _groups(rows)

@@ -1,9 +1,9 @@
 """Held-out loss of a model: per token, and per character of the text.
 
 Per character it divides the summed nats by the characters of the held-out text, each segment counted with one end
-symbol (`methods/pretrain.py` says which tokens are predicted). It is comparable between tokenizers, and with a
-character model that scores the same characters. A BPE model is scored on one spelling of the text, so the true
-figure is no higher.
+symbol (the method says which segments count: all in pretraining, the answers in fine-tuning). It is comparable
+between tokenizers, and with a character model that scores the same characters. A BPE model is scored on one
+spelling of the text, so the true figure is no higher.
 
 Shapes: N labelled tokens, C hidden size, V vocabulary.
 """

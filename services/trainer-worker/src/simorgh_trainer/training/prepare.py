@@ -10,13 +10,13 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from simorgh_shared.domain.errors import InvalidInputError
-from simorgh_shared.schemas.training import PRESETS, Keep, TrainSpec
+from simorgh_shared.schemas.training import PRESETS, Keep, Method, TrainSpec
 from simorgh_trainer.training.checkpoint import Restored, open_checkpoint
-from simorgh_trainer.training.data import DatasetInput, Row, hold_out, num_characters, read_rows
+from simorgh_trainer.training.data import DatasetInput, Row, hold_out, read_rows
 from simorgh_trainer.training.evaluate import HeldOut
 from simorgh_trainer.training.events import EventLog
 from simorgh_trainer.training.hardware import Hardware, instruction_set
-from simorgh_trainer.training.methods.pretrain import encode_rows
+from simorgh_trainer.training.methods import pretrain, sft
 from simorgh_trainer.training.model import ModelShape
 from simorgh_trainer.training.model_folder import file_hash, read_model
 from simorgh_trainer.training.packing import Samples
@@ -24,6 +24,7 @@ from simorgh_trainer.training.tokenizer import load_tokenizer, train_tokenizer
 
 CONTEXT_TOKENS = 512
 """Positions that a fresh model takes at least: a chat may run longer than a training row."""
+_METHODS = {Method.PRETRAIN: pretrain, Method.SFT: sft}
 _LIBRARIES = ("torch", "tokenizers", "safetensors", "numpy", "transformers")
 
 
@@ -61,10 +62,11 @@ def prepare(folder: Path, inputs: Mapping[str, Any], spec: TrainSpec, hardware: 
     dataset = DatasetInput.from_run(inputs["dataset"], folder)
     train_rows, eval_rows = _read(dataset, spec)
     start = _start(folder, inputs, spec, train_rows)
+    method = _METHODS[spec.method]
     held_out = None
     if eval_rows:
-        eval_samples = encode_rows(eval_rows, start.tokenizer, spec.sequence_length)
-        held_out = HeldOut(eval_samples, num_characters(eval_rows), len(eval_rows))
+        eval_samples = method.encode_rows(eval_rows, start.tokenizer, spec.sequence_length)
+        held_out = HeldOut(eval_samples, method.num_characters(eval_rows), len(eval_rows))
     elif spec.keep is Keep.BEST or spec.early_stopping_patience is not None:
         raise InvalidInputError("no_held_out")
     else:
@@ -77,7 +79,7 @@ def prepare(folder: Path, inputs: Mapping[str, Any], spec: TrainSpec, hardware: 
         "dataset": dataset.fingerprint(),
         "tokenizer": file_hash(start.tokenizer_file),
     }
-    samples = encode_rows(train_rows, start.tokenizer, spec.sequence_length)
+    samples = method.encode_rows(train_rows, start.tokenizer, spec.sequence_length)
     return Prepared(spec, hardware, start, samples, held_out, len(train_rows), environment)
 
 
