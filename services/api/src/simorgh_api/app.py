@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from importlib import import_module
 
 from fastapi import FastAPI, Request
@@ -21,6 +22,7 @@ from simorgh_api.middleware import RequestContext
 from simorgh_api.settings import ApiSettings, signing_secret
 from simorgh_api.streams import Broadcast
 from simorgh_api.surfaces import shape_for
+from simorgh_api.usecases.quotas import Quotas, session_info
 from simorgh_shared import health
 from simorgh_shared.clients.inference import InferenceClient
 from simorgh_shared.db.engine import make_engine, make_sessions
@@ -35,6 +37,7 @@ ROUTES = (
     "routes.auth",
     "routes.keys",
     "routes.projects",
+    "routes.usage",
     "routes.settings",
     "routes.jobs",
     "routes.train",
@@ -95,6 +98,7 @@ def _make_parts(app: FastAPI, settings: ApiSettings) -> None:
         name="simorgh-api",
     )
     state.sessions = make_sessions(state.engine)
+    state.sessions.configure(info=session_info(_quotas(settings)))
     state.blobs = BlobStore(make_client(settings), settings.s3_bucket)
     state.redis = Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2)
     state.buckets = Buckets(settings.redis_url.get_secret_value())
@@ -104,6 +108,15 @@ def _make_parts(app: FastAPI, settings: ApiSettings) -> None:
     state.probes = {part: Probe(check) for part, check in checks.items()}
     key = settings.internal_key.get_secret_value() if settings.internal_key is not None else None
     state.inference = InferenceClient(settings.inference_url, key)
+
+
+def _quotas(settings: ApiSettings) -> Quotas:
+    return Quotas(
+        settings.quota_queued_jobs,
+        settings.quota_stored_bytes,
+        settings.quota_gpu_hours,
+        timedelta(days=settings.quota_window_days),
+    )
 
 
 @contextlib.asynccontextmanager

@@ -42,7 +42,17 @@ class LimitSettings(SimorghSettings):
     """Wrong passwords for one account from addresses that are new to it: more than one of them gets by itself."""
 
 
-class ApiSettings(DatabaseSettings, BrokerSettings, StorageSettings, LimitSettings):
+class QuotaSettings(SimorghSettings):
+    """What a project may use, where the table `project_quotas` says nothing else."""
+
+    quota_queued_jobs: int = Field(1_000, ge=0)
+    quota_stored_bytes: int = Field(500 << 30, ge=0)
+    quota_gpu_hours: float = Field(2_000, ge=0)
+    quota_window_days: float = Field(30, gt=0)
+    """GPU hours are counted over so many days."""
+
+
+class ApiSettings(DatabaseSettings, BrokerSettings, StorageSettings, LimitSettings, QuotaSettings):
     """Settings of `simorgh-api`."""
 
     api_host: str = "127.0.0.1"

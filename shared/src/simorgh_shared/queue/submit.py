@@ -14,6 +14,9 @@ from simorgh_shared.domain.ids import new_id
 from simorgh_shared.domain.jobs import JobType, Lane, Queue
 from simorgh_shared.queue.channels import NOTIFY_JOBS
 
+ADMIT = "admit_job"
+"""In `Session.info`: called as (session, new job), it may refuse one. The gateway's sessions carry its quotas there;
+a worker's carry nothing, so that a job that was admitted can make its children."""
 _RETRIED_WITHIN = timedelta(minutes=10)  # SDKs give up retrying long before
 
 
@@ -50,11 +53,13 @@ def enqueue(session: Session, new: NewJob) -> str:
     After the commit the caller sends `notify`, as a statement of its own: inside the transaction it would
     serialise commits.
 
-    Raises: ConflictError when the key came with another body before.
+    Raises: ConflictError when the key came with another body before, LimitedError where a quota is used up.
     """
     known = _made_before(session, new)
     if known is not None:
         return known
+    if (admit := session.info.get(ADMIT)) is not None:
+        admit(session, new)
     job_id = new_id("job")
     session.add(
         Job(

@@ -16,7 +16,7 @@ from simorgh_api.surfaces import native_router
 from simorgh_api.uploads.bodies import EarlyAnswer
 from simorgh_api.uploads.intake import GoodFile, Upload, body_of, received
 from simorgh_api.uploads.options import FORM
-from simorgh_api.usecases import datasets, previews
+from simorgh_api.usecases import datasets, previews, quotas
 from simorgh_api.usecases.principals import Principal
 from simorgh_shared.datasets.check import place_errors
 from simorgh_shared.datasets.tally import NUM_ERRORS_SHOWN
@@ -121,9 +121,10 @@ def delete_dataset(session: DbSession, principal: Writer, dataset_id: str) -> An
 def _store(sessions: sessionmaker[Session], blobs: BlobStore, principal: Principal, form: Upload) -> UploadView:
     """Store what was found good, then make it visible in one transaction."""
     project_id = principal.project_id
-    if form.dataset_id is not None:
-        with sessions() as session:
+    with sessions() as session:
+        if form.dataset_id is not None:
             datasets.get(session, project_id, form.dataset_id)
+        quotas.require_room(session, project_id)
     files = [
         datasets.CheckedFile(file.split, blobs.put(sessions, file.path, file.sha256), file.report.rows, _found(file))
         for file in form.files
@@ -135,6 +136,8 @@ def _store(sessions: sessionmaker[Session], blobs: BlobStore, principal: Princip
             kept = datasets.keep_version(session, project_id, form.dataset_id, form.name, content)
         else:
             kept = datasets.keep(session, project_id, principal.user_id, form.name or "", content)
+        if kept.created:
+            quotas.require_room(session, project_id)
     errors = [error for file in form.files for error in place_errors(file.report, file.split)]
     return UploadView(
         **datasets.view(kept.dataset, kept.version).model_dump(),

@@ -10,6 +10,7 @@ from simorgh_api.deps import Cursor, DbSession, Limit, Notify, Reader, Sessions,
 from simorgh_api.streams import follow
 from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import jobs as usecase
+from simorgh_api.usecases import quotas
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.domain.jobs import DesiredState, JobStatus, JobType
 from simorgh_shared.queue import control
@@ -115,6 +116,8 @@ def delete_job(session: DbSession, principal: Writer, job_id: str) -> Answer[Del
 
 def act(session: DbSession, project_id: str, notify: Notify, job_id: str, desired: DesiredState) -> JobView:
     """Ask for a state, and tell the dispatcher after the commit."""
+    if desired is DesiredState.RUN:
+        quotas.admit_resumed(session, project_id, job_id)
     control.request(session, project_id, job_id, desired)
     notify(NOTIFY_CONTROL, job_id)
     if desired is DesiredState.RUN:
