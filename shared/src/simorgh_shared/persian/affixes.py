@@ -43,6 +43,7 @@ _PLURAL_GLUED = re.compile(f"(?<=[{JOINING}])({_any_of(*_PLURAL)})(?![{WORD}])")
 _MORE_GLUED = re.compile(f"(?<=[{JOINING}])(تر|تری|ترین)(?![{WORD}])")
 _LAST_WORD = re.compile(f"[{WORD}]++$")
 _NEXT_WORD = re.compile(f" ([{WORD}]++)")
+_FRESH = re.compile(f" و تازه(?![{WORD}])(?! تر)")
 _ANY_MARK = re.compile(f"[{MARKS}]")
 _LAUGH = re.compile("[هها]+")
 _ENDS_OPEN = re.compile(f"[{NON_JOINING}][{MARKS}]*+$")
@@ -83,20 +84,22 @@ def _belongs(stem: str, ending: str, next_word: str, found: re.Match[str]) -> bo
     if ending in _PLURAL:
         return _takes_plural(stem, ending, found)
     if ending in _MORE:
-        return _is_graded(stem, ending, next_word)
+        return _is_graded(stem, ending, found)
     return _ends_in_silent_heh(stem) and _is_ending(ending, next_word)
 
 
 def _takes_plural(stem: str, ending: str, found: re.Match[str]) -> bool:
-    if stem in NO_STEM or is_spoken_to(stem):
+    is_exclaimed = ending == "ها" and found.string.startswith("!", found.end())
+    if stem in NO_STEM or is_spoken_to(stem, is_exclaimed):
         return False
-    # خوبه ها! warns; nothing but the exclamation tells it from خانه ها.
-    return not (ending == "ها" and stem.endswith("ه") and found.string.startswith("!", found.end()))
+    return not (is_exclaimed and stem.endswith("ه"))  # خوبه ها! looks like خانه ها!, and is the likelier one
 
 
-def _is_graded(stem: str, ending: str, next_word: str) -> bool:
+def _is_graded(stem: str, ending: str, found: re.Match[str]) -> bool:
     if ending.startswith("ترین"):
         return stem not in NO_STEM and not stem.endswith(("ها", "های"))
+    if ending == "تر" and _FRESH.match(found.string, found.end()):
+        return False
     last = stem.rpartition(ZWNJ)[2]
     return stem in GRADED or last in GRADED or stem.endswith(GRADED_ENDINGS)
 

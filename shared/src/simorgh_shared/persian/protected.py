@@ -24,6 +24,8 @@ _TICKS = re.compile(f"`++|[{SIGNS}]")
 _ADDRESS_CHARACTER = f'[^\\s<>«»"،؛`{SIGNS}]'
 _ADDRESS = f'{_ADDRESS_CHARACTER}*[^\\s<>«»"،؛`{SIGNS}.,:;!?؟…)\\]}}]'
 _FOREIGN_TAIL = f"(?:[-+./_:]?[0-9]++)*+(?:[ ][0-9]++(?![{DIGITS}.,:/٫٬-]))?+[+#]*+"
+_DIGIT = "[0-9۰-۹]"
+_INSIDE = "[.:/٫٬,،'’]"
 _NOT_CODE = re.compile(
     # A line without one letter of the Arabic script is none of ours; blanks at its end are.
     rf"^(?P<line>(?=[^{ARABIC_SCRIPT}\n]*+$)[^{FOREIGN_LETTERS}\n]*+[{FOREIGN_LETTERS}](?:[^\S\n]*+[^\s]++)*+)"
@@ -34,11 +36,13 @@ _NOT_CODE = re.compile(
     rf"|(?<!\w)@\w++(?:\.\w++)*+"
     rf"|(?<![\w&#])\#\w++(?:[{ZWNJ}{MARKS}]++\w++)*+)"
     rf"|(?P<picture>[0-9#*]\ufe0f?\u20e3"
-    rf"|[:;=]['’-]?(?:[DPp](?!\w)|[()\[\]|*\\/]++(?!\w))"
+    rf"|[:;=؛]['’-]?(?:[DPp](?!\w)|[()\[\]|*\\/]++(?!\w))"
     rf"|(?<!\S)\(++[:;](?!\S))"
     rf"|(?P<foreign>(?:(?<!\S)[.]|(?<![0-9])[0-9]++(?:[.,][0-9]++)*+)?+[{FOREIGN_LETTERS}]"
     rf"(?:[^{ARABIC_SCRIPT}\n{ZWNJ}]*[{FOREIGN_LETTERS}])?{_FOREIGN_TAIL})"
-    rf"|(?P<number>(?<![0-9۰-۹])[0-9۰-۹]++(?:[.:/٫٬,،'’–-][0-9۰-۹]++)++)",
+    # 70-85 is a plain range and may have its digits changed; 2020-01-15 may not.
+    rf"|(?P<number>(?<!{_DIGIT}){_DIGIT}++(?:(?:[-–]{_DIGIT}++){{2}}|(?:[-–]{_DIGIT}++)?+{_INSIDE}{_DIGIT}++)"
+    rf"(?:(?:[-–]|{_INSIDE}){_DIGIT}++)*+)",
     re.MULTILINE | re.IGNORECASE,
 )
 _SIGN_OF_GROUP = {"line": WORD, "address": WORD, "foreign": WORD, "picture": PICTURE, "number": NUMBER}

@@ -1,9 +1,10 @@
-"""Where ZWNJ, blanks and punctuation stand in Persian text whose protected spans are hidden; no word is read."""
+"""Where ZWNJ, blanks and punctuation stand in Persian text whose protected spans are hidden; no affix is joined."""
 
 import re
 from collections.abc import Iterator
 
 from simorgh_shared.persian.alphabet import LETTERS, MARKS, NON_JOINING, WORD, ZWJ, ZWNJ
+from simorgh_shared.persian.lexicon import LETTER_NAMES
 from simorgh_shared.persian.protected import CODE, NUMBER
 from simorgh_shared.persian.protected import WORD as WORD_SIGN
 
@@ -22,13 +23,19 @@ _BLANK_BEFORE_MARK = re.compile(
     r"|\.(?![.\d" + NUMBER + "])"  # dots in a row may stand for a word that is left out, and keep their blank
     f"|(?<![\\d{NUMBER}] ):(?![:)(/]))"  # ۲ : ۳ is a ratio
 )
+_NO_LETTER_NAME = "".join(  # a lookbehind has one length
+    f"(?<!(?<!{_ONE_LETTER})(?:{'|'.join(sorted(name for name in LETTER_NAMES if len(name) == length))}))"
+    for length in sorted({len(name) for name in LETTER_NAMES})
+)
+_BLANK_ON_THE_WRONG_SIDE = re.compile(f"(?<=[\\d{NUMBER}]) ([،؛])(?=[\\d{NUMBER}])")
 _MARK_WITHOUT_BLANK = re.compile(
     f"(?<=[{_SOLID}»)\\]])(?:؛|،(?!(?<=\\d،)\\d)|[!?؟…]++)(?=[{_SOLID}«])"
     f"|(?<=[{_SOLID}»)]):(?=[{LETTERS}\\d{NUMBER}«])(?<!\\d:)"
     f"|(?<=[\\d{NUMBER}]):(?=[{LETTERS}])"
     f"|(?<={_ONE_LETTER}),(?={_ONE_LETTER})|(?<={_ONE_LETTER});(?={_ONE_LETTER})"
-    # A full stop after or before a single letter is an abbreviation: ه.ش، ق.م
-    f"|(?<={_ONE_LETTER}{_ONE_LETTER})\\.(?={_ONE_LETTER}{_ONE_LETTER}|«)|(?<=[\\d{NUMBER}»)])\\.(?={_ONE_LETTER}{_ONE_LETTER})"
+    # A full stop at a single letter, or one's name, is an abbreviation's: ه.ش، ان.بی.ای
+    f"|(?<={_ONE_LETTER}{_ONE_LETTER}){_NO_LETTER_NAME}\\.(?={_ONE_LETTER}{_ONE_LETTER}|«)"
+    f"|(?<=[\\d{NUMBER}»)])\\.(?={_ONE_LETTER}{_ONE_LETTER})"
     f"|(?<={_ONE_LETTER})\\.{{2,}}+(?={_ONE_LETTER})"
 )
 _BRACKET = re.compile(r"[()«»\[\]\n]")
@@ -49,6 +56,7 @@ def clean_blanks(text: str) -> str:
 
 def space_punctuation(text: str) -> str:
     """Marks lean on the word before them and are followed by a blank; brackets and quotes lean on what they hold."""
+    text = _BLANK_ON_THE_WRONG_SIDE.sub(r"\1 ", text)
     text = _MARK_WITHOUT_BLANK.sub(r"\g<0> ", _BLANK_BEFORE_MARK.sub("", text))
     edits = sorted(_bracket_edits(text))
     if not edits:

@@ -73,8 +73,8 @@ def follows_mi(word: str) -> bool:
     return word in _FORMS or _CLITIC.sub("", word) in _FORMS
 
 
-def is_spoken_to(word: str) -> bool:
-    """Whether `word` is a verb that an emphatic ها may follow: نری ها! بخوریم ها! A miss is harmless."""
+def is_spoken_to(word: str, is_exclaimed: bool) -> bool:
+    """Whether `word` is a verb that an emphatic ها may follow: بخوریم ها. A short one only before a !, as نری ها!"""
     if word.startswith(("می\u200c", "نمی\u200c")):
         return True
-    return len(word) > 3 and word[0] in "بن" and word[1:] in _PRESENT_FORMS
+    return len(word) > (2 if is_exclaimed else 3) and word[0] in "بن" and word[1:] in _PRESENT_FORMS
