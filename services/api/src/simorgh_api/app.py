@@ -8,7 +8,6 @@ from importlib import import_module
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.routing import APIRoute
 from redis import Redis
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -21,7 +20,7 @@ from simorgh_api.limits import Limits
 from simorgh_api.middleware import RequestContext
 from simorgh_api.settings import ApiSettings, signing_secret
 from simorgh_api.streams import Broadcast
-from simorgh_api.surfaces import shape_for
+from simorgh_api.surfaces import operation_id, shape_for
 from simorgh_api.usecases.quotas import Quotas, session_info
 from simorgh_shared import health
 from simorgh_shared.clients.inference import InferenceClient
@@ -38,6 +37,7 @@ ROUTES = (
     "routes.keys",
     "routes.projects",
     "routes.usage",
+    "routes.audit",
     "routes.settings",
     "routes.jobs",
     "routes.train",
@@ -61,7 +61,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         title="Simorgh",
         version="0.1.0",
         summary="Trains, serves and voices language models that their users own.",
-        generate_unique_id_function=_operation_id,
+        generate_unique_id_function=operation_id,
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
@@ -129,12 +129,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.redis.close()
     app.state.buckets.close()
     app.state.blobs.client.close()
-
-
-def _operation_id(route: APIRoute) -> str:
-    tag = str(route.tags[0]) if route.tags else "api"
-    suffix = {"/api/health": "_api", "/health": "_plain"}.get(route.path, "")  # one function, two paths
-    return f"{tag}_{route.name}{suffix}"
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request
 from fastapi.security import HTTPBearer
 from sqlalchemy.orm import Session, sessionmaker
 
+from simorgh_api.auditing import remember_principal
 from simorgh_api.auth import Passwords, Tokens
 from simorgh_api.limits import Limits, kind_of
 from simorgh_api.settings import ApiSettings
@@ -85,6 +86,7 @@ def current_principal(
     """Who is asking, for which project, and not too often."""
     principal = _principal(request, sessions, tokens)
     limits.admit(principal, kind_of(request))
+    remember_principal(request, principal)
     return principal
 
 

@@ -12,7 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from simorgh_api import auditing
 from simorgh_api.errors import Shape, native_shape, openai_shape, to_problem
+from simorgh_shared.domain.errors import UnauthenticatedError
 from simorgh_shared.schemas.envelope import OpenAIError, Problem
 
 
@@ -61,25 +63,42 @@ def _route_class(shape: Shape) -> type[APIRoute]:
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
             inner = super().get_route_handler()
             body_model = _body_model(self)
+            action = operation_id(self)
 
             async def handle(request: Request) -> Response:
-                unit = request.state.unit = UnitOfWork(request.app.state.sessions)
+                sessions = request.app.state.sessions
+                unit = request.state.unit = UnitOfWork(sessions)
+                refused = False
                 try:
                     response = await inner(request)
-                    if unit.is_open and response.status_code < 400:
-                        await run_in_threadpool(unit.commit)
+                    if response.status_code < 400:
+                        await run_in_threadpool(_keep, unit, sessions, request, response, action)
                 except asyncio.CancelledError:
                     raise
                 except Exception as error:
+                    refused = isinstance(error, UnauthenticatedError)
                     response = shape(request, to_problem(request, error, body_model))
                 finally:
                     if unit.is_open:
                         await run_in_threadpool(unit.close)
+                if refused:
+                    await run_in_threadpool(auditing.record_failed_sign_in, sessions, request, action)
                 return response
 
             return handle
 
     return SurfaceRoute
+
+
+def _keep(unit: UnitOfWork, sessions: sessionmaker[Session], request: Request, response: Response, action: str) -> None:
+    """Commit what was changed, with its line in the audit log; one that had transactions of its own gets it after."""
+    act = auditing.change(request, response, action)
+    if unit.is_open:
+        if act is not None:
+            auditing.record(unit.session, request, act)
+        unit.commit()
+    elif act is not None:
+        auditing.record_after(sessions, request, act)
 
 
 NativeRoute = _route_class(native_shape)
@@ -94,6 +113,15 @@ def native_router(prefix: str, tag: str) -> APIRouter:
 def openai_router(prefix: str = "", tag: str = "openai") -> APIRouter:
     """A router of the OpenAI-compatible surface; `prefix` lies below /v1."""
     return APIRouter(prefix=f"/v1{prefix}", tags=[tag], route_class=OpenAIRoute, responses=_errors(OpenAIError))
+
+
+def operation_id(route: APIRoute) -> str:
+    """The route's stable name, in the contract and in the audit log."""
+    if route.operation_id is not None:
+        return route.operation_id
+    tag = str(route.tags[0]) if route.tags else "api"
+    suffix = {"/api/health": "_api", "/health": "_plain"}.get(route.path, "")  # one function, two paths
+    return f"{tag}_{route.name}{suffix}"
 
 
 def shape_for(path: str) -> Shape:

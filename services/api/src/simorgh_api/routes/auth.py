@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from simorgh_api.auditing import remember_claimant, remember_principal
 from simorgh_api.auth import Passwords, Tokens
 from simorgh_api.deps import (
     CurrentPrincipal,
@@ -20,6 +21,7 @@ from simorgh_api.deps import (
 from simorgh_api.limits import Limits, address_of
 from simorgh_api.surfaces import UnitOfWork, native_router
 from simorgh_api.usecases import accounts, principals, tickets
+from simorgh_api.usecases.audit import Claimant
 from simorgh_shared.db.models import User
 from simorgh_shared.domain.errors import AppError, UnauthenticatedError
 from simorgh_shared.schemas.accounts import (
@@ -57,7 +59,7 @@ def register(
     hashed = passwords.hash(body.password.get_secret_value())
     user = accounts.register(session, body.email, hashed, body.name or body.email.partition("@")[0])
     signed = accounts.sign_in(session, user, _client(request), settings.refresh_token_s)
-    return Answer(data=_signed_in(session, signed, tokens))
+    return Answer(data=_signed_in(request, session, signed, tokens))
 
 
 @router.post("/login")
@@ -73,12 +75,13 @@ def login(
 ) -> Answer[SignedInView]:
     """Sign in with e-mail and password. After some wrong ones the next must wait, as `Retry-After` says."""
     password = body.password.get_secret_value()
+    remember_claimant(request, Claimant(email=body.email.strip().lower()))
     with sessions() as short:
         known = accounts.addresses(short, body.email)
     with limits.guess(body.email.strip().lower(), address_of(request), known):
         user = accounts.check_password(session, body.email, lambda stored: passwords.fits(stored, password))
     signed = accounts.sign_in(session, user, _client(request), settings.refresh_token_s)
-    return Answer(data=_signed_in(session, signed, tokens))
+    return Answer(data=_signed_in(request, session, signed, tokens))
 
 
 @router.post("/refresh")
@@ -95,13 +98,14 @@ def refresh(
     """Exchange a refresh token, once, for new tokens. A second use ends the session."""
     address = address_of(request)
     with sessions() as short:
-        owner_id = accounts.owner_of(short, body.refresh_token) or ""
-    with limits.guess(f"refresh {owner_id}", address, known_addresses=[address]):
+        owner_id = accounts.owner_of(short, body.refresh_token)
+    remember_claimant(request, Claimant(user_id=owner_id))
+    with limits.guess(f"refresh {owner_id or ''}", address, known_addresses=[address]):
         signed = accounts.refresh(session, body.refresh_token, settings.refresh_token_s)
         if signed is None:
             unit.commit()  # the refusal must not undo that the session was ended
             raise UnauthenticatedError("refresh_reused")
-    return Answer(data=_signed_in(session, signed, tokens))
+    return Answer(data=_signed_in(request, session, signed, tokens))
 
 
 @router.post("/verify")
@@ -184,8 +188,9 @@ def _client(request: Request) -> accounts.Client:
     return accounts.Client(request.headers.get("user-agent", ""), address_of(request))
 
 
-def _signed_in(session: DbSession, signed: accounts.SignIn, tokens: Tokens) -> SignedInView:
+def _signed_in(request: Request, session: DbSession, signed: accounts.SignIn, tokens: Tokens) -> SignedInView:
     principal = principals.of_session(session, signed.user.id, signed.session_id, None)
+    remember_principal(request, principal)
     return SignedInView(
         access_token=tokens.make(signed.user.id, signed.session_id, datetime.now(UTC)),
         refresh_token=signed.refresh_token,
