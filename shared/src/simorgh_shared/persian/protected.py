@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from simorgh_shared.persian.alphabet import ARABIC_SCRIPT, DIGITS, FOREIGN_LETTERS, MARKS, ZWNJ
+from simorgh_shared.persian.alphabet import ARABIC_SCRIPT, DIGITS, FOREIGN_LETTERS, LETTERS, MARKS, ZWNJ
 from simorgh_shared.persian.code_points import BIDI_MARKS
 
 CODE = "\ufdd0"
@@ -27,11 +27,12 @@ _FOREIGN_TAIL = f"(?:[-+./_:]?[0-9]++)*+(?:[ ][0-9]++(?![{DIGITS}.,:/٫٬-]))?+[
 _DIGIT = "[0-9۰-۹]"
 _INSIDE = "[.:/٫٬,،'’]"
 _NOT_CODE = re.compile(
+    rf"(?![{LETTERS}])(?:"  # no span begins with a Persian letter; saying so first saves a third of the time
     # A line without one letter of the Arabic script is none of ours; blanks at its end are.
     rf"^(?P<line>(?=[^{ARABIC_SCRIPT}\n]*+$)[^{FOREIGN_LETTERS}\n]*+[{FOREIGN_LETTERS}](?:[^\S\n]*+[^\s]++)*+)"
     # Bounded, else a long row of labels or of one letter takes quadratic time.
     rf"|(?P<address>(?<![\w.+-])(?:[a-z][a-z0-9+.-]{{1,15}}://|www\.){_ADDRESS}(?:\([^\s()]*+\))?+"
-    rf"|(?<![\w.+-])[\w.+-]{{1,64}}@[\w-]++(?:\.[\w-]++)++"
+    rf"|(?<![\w.+-])[a-z0-9_.+-]{{1,64}}@[\w-]++(?:\.[\w-]++)++"
     rf"|(?<![\w.-])(?:[a-z0-9-]{{1,63}}\.){{1,8}}[a-z]{{2,24}}/(?:{_ADDRESS})?"
     rf"|(?<!\w)@\w++(?:\.\w++)*+"
     rf"|(?<![\w&#])\#\w++(?:[{ZWNJ}{MARKS}]++\w++)*+)"
@@ -42,7 +43,7 @@ _NOT_CODE = re.compile(
     rf"(?:[^{ARABIC_SCRIPT}\n{ZWNJ}]*[{FOREIGN_LETTERS}])?{_FOREIGN_TAIL})"
     # 70-85 is a plain range and may have its digits changed; 2020-01-15 may not.
     rf"|(?P<number>(?<!{_DIGIT}){_DIGIT}++(?:(?:[-–]{_DIGIT}++){{2}}|(?:[-–]{_DIGIT}++)?+{_INSIDE}{_DIGIT}++)"
-    rf"(?:(?:[-–]|{_INSIDE}){_DIGIT}++)*+)",
+    rf"(?:(?:[-–]|{_INSIDE}){_DIGIT}++)*+))",
     re.MULTILINE | re.IGNORECASE,
 )
 _SIGN_OF_GROUP = {"line": WORD, "address": WORD, "foreign": WORD, "picture": PICTURE, "number": NUMBER}
