@@ -1,7 +1,9 @@
 """The journey of a first user over HTTP alone, against the whole platform as real processes."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import openai
@@ -221,13 +223,27 @@ class TestEngine:
         assert child.environ()["OMP_WAIT_POLICY"] == "PASSIVE"
         assert child.environ()["GOMP_SPINCOUNT"] == "0"
         assert not [name for name in child.environ() if "SECRET" in name or "DATABASE" in name]
-        with account.client.stream("POST", "/v1/chat/completions", json=body | {"stream": True}) as answer:
-            lines = answer.iter_lines()
-            next(lines)
+        begun = threading.Event()
+
+        def last_event(seed: int) -> dict:
+            asked, text = body | {"stream": True, "seed": seed}, ""
+            with account.client.stream("POST", "/v1/chat/completions", json=asked, timeout=60) as answer:
+                for piece in answer.iter_text():
+                    begun.set()
+                    text += piece
+            # At newlines alone: noise may hold what else counts as a line's end (U+2028).
+            return [json.loads(line[6:]) for line in text.split("\n") if line.startswith("data: {")][-1]
+
+        # Several, so that they are slow: one alone may have ended before the kill.
+        with ThreadPoolExecutor(8) as threads:
+            streams = [threads.submit(last_event, seed) for seed in range(8)]
+            assert begun.wait(60)
             child.kill()
-            told = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
-        assert told[-1]["error"]["code"] == "engine_lost"
-        assert "send the request again" in told[-1]["error"]["message"]
+            ends = [stream.result() for stream in streams]
+        errors = [end["error"] for end in ends if "error" in end]
+        assert errors
+        assert {error["code"] for error in errors} == {"engine_lost"}
+        assert "send the request again" in errors[0]["message"]
         again = account.client.post("/v1/chat/completions", json=body | {"max_tokens": 2}, timeout=60)
         assert again.status_code == 200, again.text
         assert engine_pid(gateway) != child.pid
