@@ -21,14 +21,6 @@ def account(sign_up: Callable[[], Account]) -> Account:
     return sign_up()
 
 
-@pytest.fixture(scope="module")
-def owner(database: Database) -> Iterator[sa.Engine]:
-    """The role that sees every row."""
-    engine = sa.create_engine(database.owner_url, poolclass=sa.NullPool)
-    yield engine
-    engine.dispose()
-
-
 def log_of(account: Account, **query: Any) -> list[dict[str, Any]]:
     """The rows of the account's project, newest first."""
     answer = account.client.get("/api/audit", params=query)

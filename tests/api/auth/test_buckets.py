@@ -1,17 +1,15 @@
 """Token buckets in a real Redis, and in the process while it is away."""
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 
 from simorgh_api.buckets import Bucket, Buckets
 from simorgh_cli.backing.servers import BackingServers
+from tests.api.auth.conftest import frozen
 from tests.support.ports import free_port
 
 NEVER = 0.001
@@ -24,25 +22,6 @@ def shared(redis_url: str) -> Iterator[Buckets]:
     made = Buckets(redis_url, timeout_s=5)
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackingServers]:
-    """A Redis that may be frozen."""
-    servers = BackingServers(tmp_path_factory.mktemp("fragile"), durable=False, only=["valkey"])
-    servers.start()
-    yield servers
-    servers.stop()
-
-
-@contextmanager
-def frozen(servers: BackingServers) -> Iterator[None]:
-    """SIGSTOP, and SIGCONT at the end."""
-    os.kill(servers.valkey.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(servers.valkey.pid, signal.SIGCONT)
 
 
 def until(claim: Callable[[], bool], within_s: float = 20) -> None:

@@ -11,10 +11,9 @@ import pytest
 
 from simorgh_api.limits import network_of
 from simorgh_cli.backing.servers import BackingServers
-from tests.api.auth.test_buckets import fragile, frozen
+from tests.api.auth.conftest import frozen
 from tests.support.gateway import PASSWORD, Account, Gateway, register, running_gateway
 
-__all__ = ["fragile"]
 STRICT = {
     "SIMORGH_READS_BURST": "8",
     "SIMORGH_READS_PER_S": "2",

@@ -36,14 +36,6 @@ def account(small: Gateway) -> Iterator[Account]:
         yield register(client)
 
 
-@pytest.fixture(scope="module")
-def owner(database: Database) -> Iterator[sa.Engine]:
-    """The operator, who may set quotas and here arranges what workers would have done."""
-    engine = sa.create_engine(database.owner_url, poolclass=sa.NullPool)
-    yield engine
-    engine.dispose()
-
-
 def start(account: Account) -> httpx.Response:
     """Start a run; no worker takes it."""
     return account.client.post("/api/train/start", json={})

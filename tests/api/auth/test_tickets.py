@@ -9,15 +9,6 @@ import pytest
 import sqlalchemy as sa
 
 from tests.support.gateway import PASSWORD, Account, Gateway
-from tests.support.stack import Database
-
-
-@pytest.fixture(scope="module")
-def owner(database: Database) -> Iterator[sa.Engine]:
-    """The role that may arrange what time would bring."""
-    engine = sa.create_engine(database.owner_url, poolclass=sa.NullPool)
-    yield engine
-    engine.dispose()
 
 
 def start_run(account: Account) -> str:

@@ -12,45 +12,33 @@ def store(owner: sa.Engine, account: Account, job_id: str, checkpoint: dict[str,
     """A checkpoint and a model of these files; files of one name have one content."""
     names = {"project_id": account.project_id, "job_id": job_id}
     with owner.begin() as connection:
-        for kind, files in (("checkpoint", checkpoint), ("model", model)):
-            manifest = f"{kind}-{job_id}"
-            connection.execute(
-                sa.text("INSERT INTO manifests (id, kind) VALUES (:id, :kind)"), {"id": manifest, "kind": kind}
-            )
-            for name, size in files.items():
-                digest = hashlib.sha256(f"{name}-{job_id}".encode()).hexdigest()
-                blob = {"sha256": digest, "bytes": size, "manifest": manifest, "path": name}
-                connection.execute(
-                    sa.text(
-                        "INSERT INTO blobs (sha256, key, bytes) VALUES (:sha256, :sha256, :bytes)"
-                        " ON CONFLICT DO NOTHING"
-                    ),
-                    blob,
-                )
-                connection.execute(
-                    sa.text(
-                        "INSERT INTO manifest_entries (manifest_id, path, sha256, bytes)"
-                        " VALUES (:manifest, :path, :sha256, :bytes)"
-                    ),
-                    blob,
-                )
-        connection.execute(
-            sa.text(
-                "INSERT INTO checkpoints (id, job_id, attempt, step, reason, manifest_id)"
-                " VALUES ('ckpt-' || :job_id, :job_id, 1, 5, 'save', 'checkpoint-' || :job_id)"
-            ),
-            names,
-        )
-        connection.execute(
-            sa.text("INSERT INTO models (id, project_id, name) VALUES ('model-' || :job_id, :project_id, 'm')"), names
-        )
-        connection.execute(
-            sa.text(
-                "INSERT INTO model_versions (id, model_id, version, kind, format, manifest_id, bytes) VALUES"
-                " ('v-' || :job_id, 'model-' || :job_id, 1, 'base', 'safetensors', 'model-' || :job_id, 1030)"
-            ),
-            names,
-        )
+        _manifest(connection, "checkpoint", job_id, checkpoint)
+        _manifest(connection, "model", job_id, model)
+        for statement in (
+            """
+            INSERT INTO checkpoints (id, job_id, attempt, step, reason, manifest_id)
+            VALUES ('ckpt-' || :job_id, :job_id, 1, 5, 'save', 'checkpoint-' || :job_id)
+            """,
+            "INSERT INTO models (id, project_id, name) VALUES ('model-' || :job_id, :project_id, 'm')",
+            """
+            INSERT INTO model_versions (id, model_id, version, kind, format, manifest_id, bytes)
+            VALUES ('v-' || :job_id, 'model-' || :job_id, 1, 'base', 'safetensors', 'model-' || :job_id, 1030)
+            """,
+        ):
+            connection.execute(sa.text(statement), names)
+
+
+def _manifest(connection: sa.Connection, kind: str, job_id: str, files: dict[str, int]) -> None:
+    manifest = {"id": f"{kind}-{job_id}", "kind": kind}
+    connection.execute(sa.text("INSERT INTO manifests (id, kind) VALUES (:id, :kind)"), manifest)
+    for name, size in files.items():
+        digest = hashlib.sha256(f"{name}-{job_id}".encode()).hexdigest()
+        blob = {"sha256": digest, "bytes": size, "id": manifest["id"], "path": name}
+        for statement in (
+            "INSERT INTO blobs (sha256, key, bytes) VALUES (:sha256, :sha256, :bytes) ON CONFLICT DO NOTHING",
+            "INSERT INTO manifest_entries (manifest_id, path, sha256, bytes) VALUES (:id, :path, :sha256, :bytes)",
+        ):
+            connection.execute(sa.text(statement), blob)
 
 
 def attempt(

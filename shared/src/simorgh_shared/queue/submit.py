@@ -1,6 +1,6 @@
 """Puts jobs on their queue: a row, a fair key and a first event, in the caller's transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -55,11 +55,9 @@ def enqueue(session: Session, new: NewJob) -> str:
 
     Raises: ConflictError when the key came with another body before, LimitedError where a quota is used up.
     """
-    known = _made_before(session, new)
-    if known is not None:
+    if (known := _made_before(session, new)) is not None:
         return known
-    if (admit := session.info.get(ADMIT)) is not None:
-        admit(session, new)
+    _admit(session, new)
     job_id = new_id("job")
     session.add(
         Job(
@@ -113,6 +111,12 @@ def has_live_worker(session: Session, queue: str, with_device: bool = False, wit
             {"queue": queue, "with_device": with_device, "within_s": within_s},
         )
     )
+
+
+def _admit(session: Session, new: NewJob) -> None:
+    admit: Callable[[Session, NewJob], None] | None = session.info.get(ADMIT)
+    if admit is not None:
+        admit(session, new)
 
 
 def _made_before(session: Session, new: NewJob) -> str | None:
