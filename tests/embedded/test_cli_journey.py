@@ -1,9 +1,13 @@
 """The journey of the first issue by the command line alone, on the whole platform as real processes."""
 
 import json
+import signal
 from pathlib import Path
 
+import pytest
+
 from tests.embedded.program import Simorgh, ended, events_until
+from tests.embedded.terminal import PROMPT, on_terminal
 from tests.support.engine import ROWS, Engine
 from tests.support.gateway import Gateway
 
@@ -81,3 +85,52 @@ class TestJourney:
         runs = stranger.ask("train", "list")["runs"]
         assert [one["phase"] for one in runs] == ["succeeded", "succeeded"]
         assert len(stranger.ask("models")["models"]) == 2
+
+
+@pytest.fixture(scope="module")
+def model_id(working_platform: Engine, user: Simorgh) -> str:
+    """A model that was trained for a few steps."""
+    file = write_rows(user.home / "rows.jsonl")
+    dataset_id = user.ask("datasets", "upload", str(file))["id"]
+    short = ("--set", "max_steps=3", "--watch", "--json")
+    settings = SET[: SET.index("max_steps=120") - 1]
+    lines = user.run("train", "start", "--dataset", dataset_id, *settings, *short).stdout.splitlines()
+    assert json.loads(lines[0])["phase"] == "queued"
+    assert json.loads(lines[-1])["event"] == "succeeded"
+    (model,) = user.ask("models")["models"]
+    return model["id"]
+
+
+class TestChat:
+    def test_on_a_terminal_one_talks_and_the_platform_remembers(self, user: Simorgh, model_id: str) -> None:
+        """R-API-4, R-CHAT-2: the conversation is told and gone on with."""
+        keys = [PROMPT, "سلام\r", "(conversation ", "", PROMPT, "حالت چطوره؟\r", PROMPT, "\x04"]
+        screen = on_terminal(user, "chat", model_id, "--max-tokens", "8", keys=keys)
+        conversation_id = screen.partition("(conversation ")[2].partition(",")[0]
+        more = ("--conversation", conversation_id, "--max-tokens", "4", "-m", "سه")
+        assert user.ask("chat", *more)["message"]["position"] == 6
+
+    def test_what_it_has_no_model_conversation_or_message_for_is_told(self, user: Simorgh, model_id: str) -> None:
+        """R-API-4: the API's sentences, exit code 1."""
+        assert "There is no model nothing" in user.refuse("chat", "nothing", "-m", "سلام")
+        assert "There is no conversation" in user.refuse("chat", "--conversation", "conv_none", "-m", "سلام")
+        assert "There is no message" in user.refuse("chat", model_id)
+        user.refuse("chat", model_id, "-m", "x", "--temperature", "9", code=2)
+
+    def test_an_answer_that_is_interrupted_ends_the_program(self, user: Simorgh, model_id: str) -> None:
+        """R-API-4."""
+        process = user.start("chat", model_id, "-m", "سلام", "--max-tokens", "400", "--temperature", "0")
+        assert process.stderr is not None
+        assert "conversation" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert ended(process)[0] == 130
+
+
+class TestModels:
+    def test_a_model_is_shown_with_what_it_came_from_and_taken_away(self, user: Simorgh, model_id: str) -> None:
+        """R-API-4."""
+        assert model_id in user.run("models").stdout
+        shown = user.run("models", "show", model_id).stdout
+        assert user.ask("train", "list")["runs"][0]["runId"] in shown
+        user.run("models", "delete", model_id)
+        assert "There is no model" in user.refuse("models", "show", model_id)

@@ -2,17 +2,15 @@
 
 import http.server
 import json
-import os
-import pty
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from simorgh_cli.terminal.curve import Trace, draw
-from tests.embedded.program import DEADLINE_S, Simorgh, command, ended
+from tests.embedded.program import Simorgh, ended
+from tests.embedded.terminal import on_terminal
 
 _RUN = {"runId": "job_1", "phase": "running", "step": 30, "modelId": "model_1", "error": {"message": "بی‌دلیل"}}
 
@@ -151,26 +149,3 @@ class TestCurve:
         assert draw([(1, 2.0)], [], 80, 8) == []
         assert draw([(1, 2.0), (2, 2.0)], [], 12, 8) == []
         assert len(draw([(1, 2.0), (2, 2.0)], [], 80, 8)) == 9
-
-
-def on_terminal(program: Simorgh, *arguments: str, keys: bytes = b"") -> str:
-    """What the program writes to a terminal of 100 columns until it has ended well."""
-    ours, theirs = pty.openpty()
-    environment = program.environment() | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-    process = subprocess.Popen(
-        command(*arguments), env=environment, cwd=program.home, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    written = b""
-    os.write(ours, keys)
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # Linux's end of a terminal
-            break
-        if not part:
-            break
-        written += part
-    os.close(ours)
-    assert process.wait(DEADLINE_S) == 0, written.decode()
-    return written.decode()

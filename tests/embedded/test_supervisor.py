@@ -109,6 +109,14 @@ class TestUp:
         ).stdout
         assert {"postgres", "valkey", "seaweed", "web"} <= set(shown.split())
 
+    def test_status_tells_programs_the_same(self, platform: SmallPlatform) -> None:
+        """R-API-4."""
+        asked = [sys.executable, "-m", "simorgh_cli.cli", "status", "--json", "--data", str(platform.folder)]
+        told = json.loads(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
+        assert told["running"] is True
+        assert told["pid"] == platform.process.pid
+        assert {"postgres", "valkey", "seaweed", "web"} <= {process["name"] for process in told["processes"]}
+
     def test_crashing_process_is_restarted_with_back_off_and_its_words_are_shown(self, platform: SmallPlatform) -> None:
         """R-DEPLOY-1."""
         wait_for(lambda: platform.output.count("crasher ended") >= 4, "fourth crash")
