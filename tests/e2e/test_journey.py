@@ -231,6 +231,8 @@ class TestEngine:
                 for piece in answer.iter_text():
                     begun.set()
                     text += piece
+                if answer.status_code != 200:  # it had no word yet: an error answer, not a stream that ends with one
+                    return json.loads(text)
             # At newlines alone: noise may hold what else counts as a line's end (U+2028).
             return [json.loads(line[6:]) for line in text.split("\n") if line.startswith("data: {")][-1]
 

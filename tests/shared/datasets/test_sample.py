@@ -5,15 +5,13 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from simorgh_shared.datasets import sample
 from simorgh_shared.datasets.rows import QaRow, RowSchema, iter_rows
 from simorgh_shared.datasets.split import group_rows, split_rows
 from simorgh_shared.datasets.trigram import CharTrigram, held_out_text_characters, row_text
 from simorgh_shared.domain.errors import InvalidInputError, UnavailableError
-from simorgh_shared.persian.normalise import comparison_key, normalise
+from simorgh_shared.persian.code_points import comparison_key
 
 
 def qa_rows(path: Path) -> list[QaRow]:
@@ -67,15 +65,6 @@ class TestIterRows:
         assert next(rows) == QaRow("a", "b")
         with pytest.raises(InvalidInputError, match=r"Line 3 .*answer"):
             next(rows)
-
-
-class TestNormalise:
-    def test_letters_digits_and_marks(self):
-        assert normalise("كتاب\u200cهاي  \u200fمـن ٣") == "کتاب\u200cهای من ۳"
-
-    @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
-    def test_idempotent(self, text):
-        assert normalise(normalise(text)) == normalise(text)
 
 
 class TestCharTrigram:

@@ -18,7 +18,7 @@ import yaml
 from simorgh_shared.datasets.rows import QaRow
 from simorgh_shared.datasets.split import row_keys, split_indexes
 from simorgh_shared.domain.errors import UnavailableError
-from simorgh_shared.persian.normalise import normalise
+from simorgh_shared.persian.code_points import normalise_code_points
 
 TRAIN_SHA256 = "983e26286fce4ec67d7d878840540843ce4a099ff573e6341482a17fc58efddf"
 TEST_SHA256 = "ab96be91427a3960ad8aa6dfe854ce8f5d351bfcf9ceea642409e2d996a10599"
@@ -76,7 +76,7 @@ def write_sample(folder: Path) -> SampleDataset:
 def _clean_rows() -> Iterator[QaRow]:
     seen: set[tuple[str, str]] = set()
     for question, answer in _pairs():
-        pair = (normalise(question), normalise(answer))
+        pair = (normalise_code_points(question), normalise_code_points(answer))
         both = " ".join(pair)
         unfit = not all(pair) or pair[0] == pair[1] or pair in seen or not _PERSIAN.search(both)
         if unfit or any(word in both for word in _SWEAR_WORDS):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 from simorgh_shared.datasets.rows import MessagesRow, QaRow, Row, TextRow
-from simorgh_shared.persian.normalise import comparison_key
+from simorgh_shared.persian.code_points import comparison_key
 
 RowT = TypeVar("RowT", bound=Row)
 
