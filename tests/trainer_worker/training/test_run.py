@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from simorgh_shared.domain.errors import AppError
+from simorgh_shared.persian.normaliser import DEFAULT_OPTIONS
 from simorgh_trainer.training.events import EventLog
 from simorgh_trainer.training.failures import explain
 from simorgh_trainer.training.loop import CancelledError
@@ -219,6 +220,20 @@ class TestGoingOn:
             written = model.generate(**prompt, max_new_tokens=40, do_sample=False)
             answer = tokenizer.decode(written[0][prompt["input_ids"].shape[1] :], skip_special_tokens=True)
             assert answer == row["answer"]
+
+    def test_persian_text_is_brought_to_one_spelling_when_asked(self, tmp_path: Path) -> None:
+        """R-FA-1: two spellings of a word train the same run, and the rules' version stands in the lineage."""
+        rows = [{"question": f"كتاب هاي {n}", "answer": "مي روم"} for n in range(4)]
+        same = [{"question": f"کتاب‌های {n}", "answer": "می‌روم"} for n in range(4)]
+        spec = TINY_SPEC | {"max_steps": 2, "normalise": True, "eval_fraction": 0}
+        folders = [
+            make_work_folder(tmp_path / str(n), spec, train=given, test=[]) for n, given in enumerate((rows, same))
+        ]
+        for folder in folders:
+            run_here(folder)
+        assert losses(folders[0]) == losses(folders[1])
+        lineage = json.loads((folders[0] / "output" / "lineage.json").read_text())
+        assert lineage["environment"]["normaliser"] == DEFAULT_OPTIONS.fingerprint()
 
     def test_rows_without_answers_are_nothing_to_tune_on(self, learnt_run: Path, tmp_path: Path) -> None:
         """R-TRAIN-3, R-TRAIN-11."""

@@ -143,6 +143,8 @@ class TrainSpec(BaseModel):
     """Tokens in a row. A longer sample is cut into pieces of this length."""
     packing: bool = True
     """Fill rows with several samples that do not see each other; without it a row is one sample, padded."""
+    normalise: bool = False
+    """Bring Persian text to one spelling first (R-FA-1). The rules' version and options stand in the lineage."""
     precision: Precision = Precision.AUTO
     seed: int = Field(42, ge=0, lt=2**63)
     logging_steps: int = Field(10, ge=1, le=1_000_000)

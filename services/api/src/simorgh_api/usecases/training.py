@@ -47,12 +47,7 @@ def start(
     if init_checkpoint_id is not None:
         _require_checkpoint(session, project_id, init_checkpoint_id)
     queue = choose_queue(session, spec)
-    name = spec.name or (f"{base.name}-{spec.method}" if base is not None else None)
-    body: dict[str, Any] = spec.model_dump(mode="json") | {
-        "dataset_version_id": dataset_version_id,
-        "base_version_id": base.version_id if base is not None else None,
-        "name": name,
-    }
+    body = _job_spec(spec, dataset_version_id, base)
     digest = hashlib.sha256(json.dumps(body | {"init": init_checkpoint_id}, sort_keys=True).encode()).hexdigest()
     job_id = enqueue(
         session,
@@ -62,7 +57,7 @@ def start(
             queue=queue,
             spec=body,
             created_by=user_id,
-            name=name or spec.model,
+            name=body["name"] or spec.model,
             tags=spec.tags,
             priority=spec.priority,
             num_gpus=1 if queue is Queue.TRAIN_GPU else 0,
@@ -74,6 +69,15 @@ def start(
         ),
     )
     return job_id, queue
+
+
+def _job_spec(spec: TrainSpec, dataset_version_id: str, base: "_Base | None") -> dict[str, Any]:
+    """The parameters with what they name pinned to a version."""
+    return spec.model_dump(mode="json") | {
+        "dataset_version_id": dataset_version_id,
+        "base_version_id": base.version_id if base is not None else None,
+        "name": spec.name or (f"{base.name}-{spec.method}" if base is not None else None),
+    }
 
 
 def choose_queue(session: Session, spec: TrainSpec) -> Queue:

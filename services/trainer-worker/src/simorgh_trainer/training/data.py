@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,10 @@ class DatasetInput:
         return digest.hexdigest()
 
 
-def read_rows(paths: Iterable[Path], row_schema: str, columns: Mapping[str, str]) -> list[Row]:
-    """All rows of JSONL files; blank lines are skipped.
+def read_rows(
+    paths: Iterable[Path], row_schema: str, columns: Mapping[str, str], clean: Callable[[str], str] = str
+) -> list[Row]:
+    """All rows of JSONL files, each text as `clean` gives it; blank lines are skipped.
 
     Raises: InvalidInputError `bad_row` with the file, the line and the reason.
     """
@@ -60,7 +62,8 @@ def read_rows(paths: Iterable[Path], row_schema: str, columns: Mapping[str, str]
                 if not line.strip():
                     continue
                 try:
-                    rows.append(row_segments(decoder.decode(line)))
+                    segments = row_segments(decoder.decode(line))
+                    rows.append(tuple((role, clean(text)) for role, text in segments))
                 except (ValueError, RecursionError) as error:
                     raise InvalidInputError("bad_row", file=path.name, line=number, reason=str(error)) from error
     return rows

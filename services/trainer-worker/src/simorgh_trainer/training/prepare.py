@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_shared.persian.normaliser import DEFAULT_OPTIONS, normalise
 from simorgh_shared.schemas.training import PRESETS, Keep, Method, TrainSpec
 from simorgh_trainer.training.checkpoint import Restored, open_checkpoint
 from simorgh_trainer.training.data import DatasetInput, Row, hold_out, read_rows
@@ -77,6 +78,7 @@ def prepare(folder: Path, inputs: Mapping[str, Any], spec: TrainSpec, hardware: 
         "precision": hardware.precision,
         "libraries": {name: version(name) for name in _LIBRARIES},
         "dataset": dataset.fingerprint(),
+        "normaliser": DEFAULT_OPTIONS.fingerprint() if spec.normalise else None,
         "tokenizer": file_hash(start.tokenizer_file),
     }
     samples = method.encode_rows(train_rows, start.tokenizer, spec.sequence_length)
@@ -84,9 +86,10 @@ def prepare(folder: Path, inputs: Mapping[str, Any], spec: TrainSpec, hardware: 
 
 
 def _read(dataset: DatasetInput, spec: TrainSpec) -> tuple[list[Row], list[Row]]:
-    train_rows = read_rows(dataset.train, dataset.row_schema, dataset.columns)
+    clean = normalise if spec.normalise else str
+    train_rows = read_rows(dataset.train, dataset.row_schema, dataset.columns, clean)
     if dataset.test:
-        eval_rows = read_rows(dataset.test, dataset.row_schema, dataset.columns)
+        eval_rows = read_rows(dataset.test, dataset.row_schema, dataset.columns, clean)
     else:
         train_rows, eval_rows = hold_out(train_rows, spec.eval_fraction, spec.seed)
     if not train_rows:

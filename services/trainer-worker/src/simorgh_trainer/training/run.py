@@ -29,7 +29,7 @@ from simorgh_trainer.training.optim import FlatWeights, make_optimizer
 from simorgh_trainer.training.packing import EpochPlan, plan_epoch
 from simorgh_trainer.training.prepare import Prepared, prepare
 
-_DECIDES_PLAN = ("sequence_length", "packing", "seed", "eval_fraction")
+_DECIDES_PLAN = ("sequence_length", "packing", "seed", "eval_fraction", "normalise")
 _DECIDES_NOTHING = ("name", "tags", "experiment", "priority", "checkpoints_kept")
 
 
