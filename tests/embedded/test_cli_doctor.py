@@ -2,6 +2,8 @@
 
 import http.server
 import json
+import os
+import shutil
 import socket
 import threading
 import time
@@ -43,6 +45,15 @@ class TestDoctor:
         shown = stranger.run("doctor", "--data", folder, code=1).stdout
         assert "WRONG data folder" in shown
         assert "checks found something wrong." in shown
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
+    def test_a_folder_that_the_user_of_postgresql_cannot_reach_is_found(self, stranger: Simorgh) -> None:
+        """R-API-4: root without user namespaces runs PostgreSQL as nobody, whom this home does not let in."""
+        stranger.home.chmod(0o700)
+        (stranger.home / "rm").symlink_to(shutil.which("rm") or "")
+        stranger.variables["PATH"] = str(stranger.home)  # there is no `unshare`
+        found = findings(stranger, code=1)
+        assert "as nobody it could not use" in found["postgresql"]["found"]
 
     def test_a_taken_port_is_wrong_only_where_it_was_asked_for(self, stranger: Simorgh) -> None:
         """R-API-4."""

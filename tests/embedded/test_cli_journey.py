@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.embedded.program import Simorgh, ended, events_until
+from tests.embedded.proxy import cutting_proxy
 from tests.embedded.terminal import PROMPT, on_terminal
 from tests.support.engine import ROWS, Engine
 from tests.support.gateway import Gateway
@@ -41,39 +42,19 @@ class TestJourney:
         signed_up = stranger.run("login", "--url", gateway.url, "--email", "first@example.test")
         assert "Made an account for first@example.test" in signed_up.stderr
         assert stranger.run("login", "--url", gateway.url, "--email", "first@example.test").stderr == ""
-
         file = write_rows(stranger.home / "گفتگو.jsonl")
         dataset_id = stranger.ask("datasets", "upload", str(file))["id"]
-        assert f"{len(ROWS)}" in stranger.run("datasets").stdout
 
         run_id = stranger.ask("train", "start", "--model", "simorgh-2m", "--dataset", dataset_id, *SET)["runId"]
-        watcher = stranger.start("watch", run_id, "--json")
-        seen = list(events_until(watcher, lambda event: event["event"] == "metrics" and event["step"] >= 2))
-        stranger.run("train", "pause", run_id)
-        code, rest, _ = ended(watcher)
-        assert code == 3
-        seen += [json.loads(line) for line in rest.splitlines()]
-        assert seen[-1]["event"] == "paused"
-        assert [event["seq"] for event in seen] == list(range(1, len(seen) + 1))
-
-        stranger.run("train", "resume")  # without an id: the run that has not ended
-        watcher = stranger.start("watch", "--json")
-        paused_at = stranger.ask("train", "show", run_id)["step"]
-        list(events_until(watcher, lambda event: event["event"] == "metrics" and event["step"] > paused_at))
-        assert stranger.ask("train", "checkpoint")["runId"] == run_id
-        list(events_until(watcher, lambda event: event["event"] == "checkpoint" and event["reason"] == "requested"))
-        stranger.run("train", "stop", run_id)
-        code, rest, _ = ended(watcher)
-        assert (code, json.loads(rest.splitlines()[-1])["event"]) == (3, "stopped")
-
+        watch_and_pause(stranger, run_id)
+        resume_save_and_stop(stranger, run_id)
         stranger.run("train", "resume", run_id)
-        last = stranger.run("watch", run_id)
-        run = stranger.ask("train", "show", run_id)
-        assert run["phase"] == "succeeded"
-        assert f"Run {run_id} succeeded: model {run['modelId']}" in last.stdout
-        assert "resumed from step" in last.stdout
+        last = stranger.run("watch", run_id).stdout
+        model_id = stranger.ask("train", "show", run_id)["modelId"]
+        assert "resumed from step" in last
+        assert f"Run {run_id} succeeded: model {model_id}" in last
 
-        answer = stranger.ask("chat", run["modelId"], "-m", ROWS[1][0], "--temperature", "0", "--max-tokens", "24")
+        answer = stranger.ask("chat", model_id, "-m", ROWS[1][0], "--temperature", "0", "--max-tokens", "24")
         assert answer["message"]["role"] == "assistant"
         again = stranger.run("chat", "--conversation", answer["conversation_id"], "--max-tokens", "8", said="و بعد؟")
         assert answer["conversation_id"] in again.stderr
@@ -82,9 +63,32 @@ class TestJourney:
         saved = stranger.ask("train", "checkpoints", run_id)["checkpoints"]
         older = stranger.run("train", "start", "--from", saved[-1]["id"], "--dataset", dataset_id, *SET, "--watch")
         assert f"resumed from step {saved[-1]['step']}" in older.stdout
-        runs = stranger.ask("train", "list")["runs"]
-        assert [one["phase"] for one in runs] == ["succeeded", "succeeded"]
+        assert [one["phase"] for one in stranger.ask("train", "list")["runs"]] == ["succeeded", "succeeded"]
         assert len(stranger.ask("models")["models"]) == 2
+
+
+def watch_and_pause(user: Simorgh, run_id: str) -> None:
+    """Follow the run live until it moves, and have it paused: the watcher tells and ends."""
+    watcher = user.start("watch", run_id, "--json")
+    seen = list(events_until(watcher, lambda event: event["event"] == "metrics" and event["step"] >= 2))
+    user.run("train", "pause", run_id)
+    code, rest, _ = ended(watcher)
+    seen += [json.loads(line) for line in rest.splitlines()]
+    assert (code, seen[-1]["event"]) == (3, "paused")
+    assert [event["seq"] for event in seen] == list(range(1, len(seen) + 1))
+
+
+def resume_save_and_stop(user: Simorgh, run_id: str) -> None:
+    """Without an id the commands are about the run that has not ended."""
+    paused_at = user.ask("train", "show")["step"]
+    user.run("train", "resume")
+    watcher = user.start("watch", "--json")
+    list(events_until(watcher, lambda event: event["event"] == "metrics" and event["step"] > paused_at))
+    assert user.ask("train", "checkpoint")["runId"] == run_id
+    list(events_until(watcher, lambda event: event["event"] == "checkpoint" and event["reason"] == "requested"))
+    user.run("train", "stop")
+    code, rest, _ = ended(watcher)
+    assert (code, json.loads(rest.splitlines()[-1])["event"]) == (3, "stopped")
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +96,27 @@ def model_id(working_platform: Engine, user: Simorgh) -> str:
     """A model that was trained for a few steps."""
     file = write_rows(user.home / "rows.jsonl")
     dataset_id = user.ask("datasets", "upload", str(file))["id"]
-    short = ("--set", "max_steps=3", "--watch", "--json")
+    short = ("--set", "max_steps=12", "--watch", "--json")
     settings = SET[: SET.index("max_steps=120") - 1]
     lines = user.run("train", "start", "--dataset", dataset_id, *settings, *short).stdout.splitlines()
     assert json.loads(lines[0])["phase"] == "queued"
     assert json.loads(lines[-1])["event"] == "succeeded"
     (model,) = user.ask("models")["models"]
     return model["id"]
+
+
+class TestWatch:
+    def test_the_stream_of_the_real_gateway_is_whole_through_a_proxy_that_cuts_it(
+        self, gateway: Gateway, user: Simorgh, model_id: str
+    ) -> None:
+        """R-API-4, R-TRAIN-5: by Last-Event-ID nothing is missed or told twice."""
+        del model_id  # its run is the newest one
+        whole = user.run("watch", "--json").stdout
+        token = json.loads(user.login_file.read_text())["logins"][0]["access_token"]
+        with cutting_proxy(gateway.url, after_bytes=2_500) as proxy:
+            behind = Simorgh(user.home, {"SIMORGH_URL": proxy.url, "SIMORGH_API_KEY": token})
+            assert behind.run("watch", "--json").stdout == whole
+        assert proxy.num_cuts >= 2
 
 
 class TestChat:

@@ -1,17 +1,18 @@
 """Owns the connection to an API: sends as whoever is signed in, and turns refusals and silence into errors."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
 
-from simorgh_cli.api.errors import LostError, RefusedError, body_of, raise_refusal
+from simorgh_cli.api.errors import CutError, LostError, RefusedError, body_of, raise_refusal
 
 AnswerT = TypeVar("AnswerT")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _ANSWER_S = 60.0
+_TRIES = 3  # of a question that may be asked twice, through a connection that breaks
 _PAGE = 200  # what the API gives at most in one part
 
 
@@ -64,16 +65,17 @@ class Connection:
         params: Mapping[str, str | int | None] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Ask and get the whole body of the answer.
+        """Ask and get the whole body of the answer. A question that changes nothing survives a cut.
 
         Raises: RefusedError with the API's sentence, LostError when nothing answers.
         """
         asked: dict[str, Any] = {"params": _given(params), "headers": dict(headers or {})}
         if body is not None:
             asked["json"] = dict(body)
-        with self.opened(method, path, lambda: asked) as answer:
-            answer.read()
-            return body_of(answer)
+        for _ in range(_TRIES - 1 if method == "GET" else 0):
+            with suppress(CutError):
+                return self._whole(method, path, asked)
+        return self._whole(method, path, asked)
 
     def ask_anonymously(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         """Ask as nobody. The answer is not looked at: probes tell bad news with a status too.
@@ -114,6 +116,11 @@ class Connection:
             finally:
                 answer.close()
 
+    def _whole(self, method: str, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        with self.opened(method, path, lambda: asked) as answer:
+            answer.read()
+            return body_of(answer)
+
     def _signed_in(self, attempt: Callable[[str | None], AnswerT]) -> AnswerT:
         if self._credentials is None:
             return attempt(None)
@@ -149,7 +156,9 @@ class Connection:
             yield
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
-            raise LostError("api_unreachable", url=self.url, reason=reason.rstrip(".")) from error
+            never_stood = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            kind = LostError if never_stood else CutError
+            raise kind("api_unreachable", url=self.url, reason=reason.rstrip(".")) from error
 
 
 def quoted(given: str) -> str:

@@ -27,6 +27,10 @@ class LostError(UnavailableError):
     """Nothing answers at the API's address, or no longer."""
 
 
+class CutError(LostError):
+    """The connection stood and broke: asking again may well help."""
+
+
 def body_of(answer: httpx.Response) -> dict[str, Any]:
     """The body of an answer that was read.
 

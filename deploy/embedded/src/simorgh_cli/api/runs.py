@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from simorgh_cli.api.connection import Connection, quoted
-from simorgh_cli.api.errors import LostError, RefusedError
+from simorgh_cli.api.errors import CutError, LostError, RefusedError
 from simorgh_cli.api.events import ServerEvent, read_events
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.jobs import RESTING, TERMINAL
@@ -21,7 +21,7 @@ def start(connection: Connection, spec: Mapping[str, Any]) -> dict[str, Any]:
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     try:
         return _run(connection.call("POST", "/api/train/start", spec, headers=headers))
-    except LostError:
+    except CutError:
         return _run(connection.call("POST", "/api/train/start", spec, headers=headers))
 
 
@@ -73,14 +73,17 @@ def follow(
 
     Raises: LostError, RefusedError when nothing answers for too long.
     """
-    last_id, lost_at = "", None
+    last_id, rests, lost_at = "", False, None
     while True:
         try:
+            if rests and _is_last(connection, run_id, last_id):
+                return
             with closing(_events(connection, run_id, last_id)) as events:
                 for event in events:
                     lost_at, last_id = None, event.event_id or last_id
                     yield event
-                    if event.name in TERMINAL or (event.name in RESTING and _is_last(connection, run_id, last_id)):
+                    rests = event.name in RESTING
+                    if event.name in TERMINAL or (rests and _is_last(connection, run_id, last_id)):
                         return
         except (LostError, RefusedError) as error:
             now = time.monotonic()

@@ -79,11 +79,11 @@ def database(environment: Mapping[str, str], data_dir: Path) -> Finding:
         how = (
             "as root, in a user namespace" if launch.prefix else "as nobody: this system gives root no user namespaces"
         )
-    folder = _nearest(data_dir.resolve())
+    folder = data_dir.resolve()
+    # `nobody` must be let into the data folder, which `simorgh up` sees to: so the trial stands beside it.
+    place = _nearest(folder if launch.user_id is None else folder.parent)
     try:
-        with tempfile.TemporaryDirectory(prefix=".simorgh-doctor-", dir=folder) as trial:
-            if launch.user_id is not None:
-                Path(trial).chmod(0o711)
+        with tempfile.TemporaryDirectory(prefix=".simorgh-doctor-", dir=place) as trial:
             postgres.create_cluster(Path(trial) / "cluster", secrets.token_hex(8), launch, durable=False)
     except AppError as error:
         return wrong("postgresql", str(error), "Choose a data folder that this user can use (--data DIR).")
