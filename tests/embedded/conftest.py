@@ -32,21 +32,26 @@ def working_platform(
 
 
 @pytest.fixture
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Simorgh:
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simorgh]:
     """Someone who is signed in nowhere."""
-    return Simorgh(tmp_path_factory.mktemp("home"))
+    made = Simorgh(tmp_path_factory.mktemp("home"))
+    yield made
+    made.leave()
 
 
 @pytest.fixture(scope="module")
-def new_user(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Simorgh]:
+def new_user(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Simorgh]]:
     """A function that makes someone who has signed up at the gateway."""
+    users: list[Simorgh] = []
 
     def make() -> Simorgh:
-        made = Simorgh(tmp_path_factory.mktemp("home"))
-        made.run("login", "--url", gateway.url, "--email", f"sara-{next(_numbers)}@example.test")
-        return made
+        users.append(Simorgh(tmp_path_factory.mktemp("home")))
+        users[-1].run("login", "--url", gateway.url, "--email", f"sara-{next(_numbers)}@example.test")
+        return users[-1]
 
-    return make
+    yield make
+    for made in users:
+        made.leave()
 
 
 @pytest.fixture(scope="module")

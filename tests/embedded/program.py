@@ -20,6 +20,7 @@ class Simorgh:
 
     home: Path
     variables: dict[str, str] = field(default_factory=dict)
+    started: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
     @property
     def login_file(self) -> Path:
@@ -64,7 +65,7 @@ class Simorgh:
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start it, to read what it says while it works."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command(*arguments),
             env=self.environment(),
             cwd=self.home,
@@ -73,6 +74,17 @@ class Simorgh:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(process)
+        return process
+
+    def leave(self) -> None:
+        """End what a test that failed has left."""
+        for process in self.started:
+            process.kill()
+            process.wait()
+            for stream in (process.stdout, process.stderr):
+                assert stream is not None
+                stream.close()
 
 
 def command(*arguments: str) -> list[str]:
