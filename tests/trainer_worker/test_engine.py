@@ -191,7 +191,7 @@ class TestTraining:
 
     def test_a_job_that_explains_itself_fails_at_once_with_what_to_do(self, engine: Engine) -> None:
         """R-TRAIN-11: a model that is no preset is told by the child in a sentence, and not tried again."""
-        job_id = engine.train(model="no-such-model")
+        job_id = engine.train(model="no-such-model", vocab_size=None)
         job = engine.wait_status(job_id, "failed")
         assert job.attempt == 1
         assert job.error is not None

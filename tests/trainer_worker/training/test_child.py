@@ -62,7 +62,7 @@ def _assert_equals_whole_run(whole: Path, first: Path, second: Path) -> None:
 class TestOutput:
     def test_says_what_runs_and_what_came_out(self, whole_run: Path) -> None:
         """R-TRAIN-5."""
-        events = read_events(whole_run)
+        events = [event for event in read_events(whole_run) if event["type"] != "alive"]  # said on a slow machine
         started, result = events[0], events[-1]
         assert (started["type"], result["type"]) == ("started", "result")
         assert started["train_rows"] == 20
@@ -89,7 +89,7 @@ class TestOutput:
         errors = (whole_run / "stderr.log").read_text()
         assert "OMP_WAIT_POLICY = 'PASSIVE'" in errors
         assert "GOMP_SPINCOUNT = '0'" in errors
-        started = read_events(whole_run)[0]
+        (started,) = of_type(read_events(whole_run), "started")
         assert (started["omp_wait_policy"], started["gomp_spincount"]) == ("PASSIVE", "0")
 
     def test_lineage_names_data_and_tokenizer(self, whole_run: Path) -> None:
