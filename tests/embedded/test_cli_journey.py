@@ -18,11 +18,11 @@ _SETTINGS = {
     "vocab_size": 300,
     "learning_rate": 0.001,
     "logging_steps": 1,
-    "save_steps": 20,
-    "eval_steps": 10,
+    "save_steps": 100,
+    "eval_steps": 50,
     "epochs": 100,
     "threads": 1,
-    "max_steps": 120,
+    "max_steps": 500,  # still running while a person gives the next command, on a fast machine too
 }
 SET = [word for key, value in _SETTINGS.items() for word in ("--set", f"{key}={value}")]
 
@@ -97,7 +97,7 @@ def model_id(working_platform: Engine, user: Simorgh) -> str:
     file = write_rows(user.home / "rows.jsonl")
     dataset_id = user.ask("datasets", "upload", str(file))["id"]
     short = ("--set", "max_steps=12", "--watch", "--json")
-    settings = SET[: SET.index("max_steps=120") - 1]
+    settings = SET[: SET.index("max_steps=500") - 1]
     lines = user.run("train", "start", "--dataset", dataset_id, *settings, *short).stdout.splitlines()
     assert json.loads(lines[0])["phase"] == "queued"
     assert json.loads(lines[-1])["event"] == "succeeded"
