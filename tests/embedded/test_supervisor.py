@@ -205,6 +205,14 @@ class TestExternalServers:
         assert "SIMORGH_S3_ACCESS_KEY_ID is not set" in refused.stderr
 
 
+class TestIsHeld:
+    def test_a_folder_that_cannot_be_is_held_by_nobody(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("in the way")
+        for folder in (tmp_path / "missing", tmp_path / "file" / "data"):
+            assert not lock.is_held(folder)
+            assert lock.read_holder(folder) == {}
+
+
 class TestBackOff:
     def test_wait_doubles_up_to_the_limit(self) -> None:
         back_off = BackOff(first_s=1.0, most_s=5.0)

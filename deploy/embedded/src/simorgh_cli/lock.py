@@ -51,7 +51,7 @@ def read_holder(data_dir: Path) -> dict[str, object]:
     """What the holder wrote; empty where nobody holds the folder."""
     try:
         holder: dict[str, object] = json.loads((data_dir / "lock").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
         return {}
     return holder
 
@@ -60,7 +60,7 @@ def is_held(data_dir: Path) -> bool:
     """Whether a living process holds the folder."""
     try:
         descriptor = os.open(data_dir / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
