@@ -106,8 +106,10 @@ def events_until(process: "subprocess.Popen[str]", wanted: Callable[[Mapping[str
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     """How a process ended, and what it said until then."""
+    # Through the same buffer as `events_until`: communicate() reads past what that has taken in and not given out.
+    read = process.stdout.read() if process.stdout is not None else ""
     out, err = process.communicate(timeout=DEADLINE_S)
-    return process.returncode, out, err
+    return process.returncode, read + (out or ""), err
 
 
 def wait_for(look: Callable[[], object], what: str) -> None:
