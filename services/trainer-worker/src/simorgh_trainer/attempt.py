@@ -201,9 +201,13 @@ class Attempt:
 
     def _succeed(self, child: ChildRun, ending: dict[str, Any]) -> None:
         entries = _until_stored(child, str(ending["path"]), self._times.orphan_grace_s, self._heart)
-        model = self._kind.new_model(self._lease, ending, entries)
+        lease, kind = self._lease, self._kind
         result = {"metrics": ending.get("metrics", {}), "step": ending.get("step")}
-        self._ledger.finish(lambda session: endings.succeed(session, self._lease, result, model))
+        self._ledger.finish(
+            lambda session: endings.succeed(
+                session, lease, result, lambda session: kind.keep(session, lease, ending, entries)
+            )
+        )
 
     def _crashed(self, outcome: Outcome, code: str, params: dict[str, Any], how: Exit) -> None:
         self._ledger.crash(self._lease, outcome, code, params, how)

@@ -1,19 +1,16 @@
 """How an attempt ends, and what that makes of its job: one fenced transaction each (architecture, section 5)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_shared.db.models import Model, ModelVersion
-from simorgh_shared.domain.ids import new_id
 from simorgh_shared.domain.jobs import MAX_FAILURES_IN_ROW, DesiredState, JobStatus, Outcome
 from simorgh_shared.domain.messages import sentence
 from simorgh_shared.queue import checkpoints, leases
 from simorgh_shared.queue.leases import AppliedEvent, Lease
-from simorgh_shared.storage import manifests
-from simorgh_shared.storage.manifests import Entry
 
 
 @dataclass(frozen=True)
@@ -26,19 +23,6 @@ class Exit:
     def describe(self) -> str:
         """For people: `signal 9` or `exit code 1`."""
         return f"signal {self.signal}" if self.signal else f"exit code {self.exit_code}"
-
-
-@dataclass(frozen=True)
-class NewModel:
-    """A trained model that a job made."""
-
-    name: str
-    kind: str
-    format: str
-    entries: list[Entry]
-    lineage: dict[str, Any]
-    metrics: dict[str, Any]
-    num_parameters: int | None
 
 
 def leave(session: Session, lease: Lease, outcome: Outcome = Outcome.LEFT) -> AppliedEvent:
@@ -58,12 +42,20 @@ def cancel(session: Session, lease: Lease) -> AppliedEvent:
     return leases.release(session, lease, JobStatus.CANCELLED, Outcome.LEFT)
 
 
-def succeed(session: Session, lease: Lease, result: dict[str, Any], model: NewModel | None = None) -> AppliedEvent:
-    """End as succeeded with its artifacts, or as cancelled without them where that was asked meanwhile."""
+def succeed(
+    session: Session,
+    lease: Lease,
+    result: dict[str, Any],
+    keep: Callable[[Session], dict[str, Any]] | None = None,
+) -> AppliedEvent:
+    """End as succeeded with its artifacts, or as cancelled without them where that was asked meanwhile.
+
+    `keep` inserts the rows of what the job made, in the same transaction; what it returns joins the result.
+    """
     if leases.lock(session, lease) is DesiredState.CANCEL:
         return cancel(session, lease)
-    if model is not None:
-        result = result | _register(session, lease, model)
+    if keep is not None:
+        result = result | keep(session)
     return leases.release(
         session, lease, JobStatus.SUCCEEDED, Outcome.SUCCEEDED, payload=result, result=result, exit_code=0
     )
@@ -135,42 +127,3 @@ def crash(
 
 def _error(code: str, params: dict[str, Any]) -> dict[str, Any]:
     return {"code": code, "params": params, "message": sentence(code, params)}
-
-
-def _register(session: Session, lease: Lease, new: NewModel) -> dict[str, Any]:
-    """Insert the model's manifest and its next version; a new model where the project has none of that name."""
-    model = session.scalar(
-        sa.select(Model)
-        .where(Model.project_id == lease.project_id, Model.name == new.name, Model.deleted_at.is_(None))
-        .with_for_update()
-    )
-    if model is None:
-        model = Model(id=new_id("model"), project_id=lease.project_id, name=new.name)
-        session.add(model)
-        session.flush()
-    version = 1 + (
-        session.scalar(sa.select(sa.func.max(ModelVersion.version)).where(ModelVersion.model_id == model.id)) or 0
-    )
-    version_id = new_id("mver")
-    session.add(
-        ModelVersion(
-            id=version_id,
-            model_id=model.id,
-            version=version,
-            kind=new.kind,
-            format=new.format,
-            manifest_id=manifests.create(session, "model", new.entries),
-            job_id=lease.job_id,
-            num_parameters=new.num_parameters,
-            bytes=sum(entry.blob.bytes for entry in new.entries),
-            lineage=new.lineage,
-            metrics=new.metrics,
-        )
-    )
-    session.flush()
-    return {
-        "model_id": model.id,
-        "model_name": model.name,
-        "model_version_id": version_id,
-        "version": version,
-    }

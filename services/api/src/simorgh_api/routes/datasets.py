@@ -20,6 +20,7 @@ from simorgh_api.usecases import datasets, previews, quotas
 from simorgh_api.usecases.principals import Principal
 from simorgh_shared.datasets.check import place_errors
 from simorgh_shared.datasets.tally import NUM_ERRORS_SHOWN
+from simorgh_shared.db.repositories import datasets as repository
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.schemas.datasets import DatasetVersionView, DatasetView, PreviewView, SplitName, UploadView
 from simorgh_shared.schemas.envelope import Answer, Deleted, Page
@@ -126,16 +127,16 @@ def _store(sessions: sessionmaker[Session], blobs: BlobStore, principal: Princip
             datasets.get(session, project_id, form.dataset_id)
         quotas.require_room(session, project_id)
     files = [
-        datasets.CheckedFile(file.split, blobs.put(sessions, file.path, file.sha256), file.report.rows, _found(file))
+        repository.CheckedFile(file.split, blobs.put(sessions, file.path, file.sha256), file.report.rows, _found(file))
         for file in form.files
     ]
     train = form.files[0].report
-    content = datasets.Content(train.row_schema or "", files, train.columns)
+    content = repository.Content(train.row_schema or "", files, train.columns)
     with sessions.begin() as session:
         if form.dataset_id is not None:
-            kept = datasets.keep_version(session, project_id, form.dataset_id, form.name, content)
+            kept = repository.keep_version(session, project_id, form.dataset_id, form.name, content)
         else:
-            kept = datasets.keep(session, project_id, principal.user_id, form.name or "", content)
+            kept = repository.keep(session, project_id, principal.user_id, form.name or "", content)
         if kept.created:
             quotas.require_room(session, project_id)
     errors = [error for file in form.files for error in place_errors(file.report, file.split)]

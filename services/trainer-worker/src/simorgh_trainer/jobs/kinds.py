@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from sqlalchemy.orm import Session
 
 from simorgh_shared.domain.jobs import JobType
-from simorgh_shared.queue.endings import NewModel
 from simorgh_shared.queue.leases import Lease
 from simorgh_shared.queue.parents import ChildJob
 from simorgh_shared.queue.submit import NewJob
@@ -37,8 +36,12 @@ class ChildKind(Protocol):
         Raises: AppError when something of it is gone.
         """
 
-    def new_model(self, lease: Lease, result: dict[str, Any], entries: list[Entry]) -> NewModel | None:
-        """The model that the child's output becomes, if it becomes one."""
+    def keep(self, session: Session, lease: Lease, result: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:
+        """Insert the rows of what the child made, in the transaction that ends the job.
+
+        `result` is the child's last event, `entries` the stored files of the folder that it names. What is returned
+        joins the job's result.
+        """
 
     def checkpoints_kept(self, lease: Lease) -> int:
         """How many checkpoints of the job stay."""

@@ -1,14 +1,16 @@
 """The training job: what its child needs from the registry, and what becomes of its output."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from simorgh_shared.db.models import Checkpoint, DatasetVersion, ModelVersion
+from simorgh_shared.db.repositories import models
+from simorgh_shared.db.repositories.models import NewModel
 from simorgh_shared.domain.errors import NotFoundError
-from simorgh_shared.queue.endings import NewModel
 from simorgh_shared.queue.leases import Lease
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.blobs import ArtifactLostError
@@ -64,12 +66,11 @@ def plan(session: Session, lease: Lease) -> LaunchPlan:
     return LaunchPlan(MODULE, run, inputs, lease.devices)
 
 
-def new_model(lease: Lease, result: dict[str, Any], entries: list[Entry]) -> NewModel:
-    """The model that the child's output becomes."""
+def keep(session: Session, lease: Lease, result: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:
+    """Register the model that the child's output is."""
     metrics = result.get("metrics", {})
-    name = lease.spec.get("name") or f"{lease.spec.get('model', 'model')}-{lease.job_id[-6:]}"
-    return NewModel(
-        name=name,
+    new = NewModel(
+        name=lease.spec.get("name") or f"{lease.spec.get('model', 'model')}-{lease.job_id[-6:]}",
         kind="base" if lease.spec.get("method") == "pretrain" else "tuned",
         format="safetensors",
         entries=entries,
@@ -84,6 +85,7 @@ def new_model(lease: Lease, result: dict[str, Any], entries: list[Entry]) -> New
         metrics=metrics,
         num_parameters=metrics.get("num_parameters"),
     )
+    return asdict(models.register(session, lease.project_id, new, lease.job_id))
 
 
 def checkpoints_kept(lease: Lease) -> int:

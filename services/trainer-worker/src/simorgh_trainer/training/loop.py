@@ -9,10 +9,10 @@ import numpy as np
 
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.schemas.training import Keep, TrainSpec
+from simorgh_trainer.child.control import Control
+from simorgh_trainer.child.events import EventLog
 from simorgh_trainer.training.checkpoint import TrainingState
-from simorgh_trainer.training.control import Control
 from simorgh_trainer.training.evaluate import HeldOut, evaluate, labelled_logits
-from simorgh_trainer.training.events import EventLog
 from simorgh_trainer.training.hardware import Hardware, memory_bytes
 from simorgh_trainer.training.kernels import cross_entropy
 from simorgh_trainer.training.model import Llama

@@ -12,10 +12,10 @@ from torch import Tensor
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.persian.normaliser import DEFAULT_OPTIONS, normalise
 from simorgh_shared.schemas.training import PRESETS, Keep, Method, TrainSpec
+from simorgh_trainer.child.events import EventLog
 from simorgh_trainer.training.checkpoint import Restored, open_checkpoint
 from simorgh_trainer.training.data import DatasetInput, Row, hold_out, read_rows
 from simorgh_trainer.training.evaluate import HeldOut
-from simorgh_trainer.training.events import EventLog
 from simorgh_trainer.training.hardware import Hardware, instruction_set
 from simorgh_trainer.training.methods import pretrain, sft
 from simorgh_trainer.training.model import ModelShape

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from simorgh_shared.schemas.training import Keep, TrainSpec
+from simorgh_trainer.child.control import ControlFile
+from simorgh_trainer.child.events import EventLog
 from simorgh_trainer.training.checkpoint import (
     Progress,
     Restored,
@@ -19,8 +21,6 @@ from simorgh_trainer.training.checkpoint import (
     restore_tensors,
     save_checkpoint,
 )
-from simorgh_trainer.training.control import ControlFile
-from simorgh_trainer.training.events import EventLog
 from simorgh_trainer.training.hardware import choose_hardware, product_limit
 from simorgh_trainer.training.loop import Run, train
 from simorgh_trainer.training.model import Llama

@@ -1,0 +1,65 @@
+"""How a model version comes into the registry, whoever made it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from simorgh_shared.db.models import Model, ModelVersion
+from simorgh_shared.domain.ids import new_id
+from simorgh_shared.storage import manifests
+from simorgh_shared.storage.manifests import Entry
+
+
+@dataclass(frozen=True)
+class NewModel:
+    """A model that a job made or a user sent; its blobs are stored."""
+
+    name: str
+    kind: str
+    format: str
+    entries: list[Entry]
+    lineage: dict[str, Any]
+    metrics: dict[str, Any]
+    num_parameters: int | None
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where a new version stands."""
+
+    model_id: str
+    model_name: str
+    model_version_id: str
+    version: int
+
+
+def register(session: Session, project_id: str, new: NewModel, job_id: str | None = None) -> Registered:
+    """Insert the model's manifest and its next version; a new model where the project has none of that name."""
+    model = session.scalar(
+        sa.select(Model)
+        .where(Model.project_id == project_id, Model.name == new.name, Model.deleted_at.is_(None))
+        .with_for_update()
+    )
+    if model is None:
+        model = Model(id=new_id("model"), project_id=project_id, name=new.name)
+        session.add(model)
+        session.flush()
+    newest = session.scalar(sa.select(sa.func.max(ModelVersion.version)).where(ModelVersion.model_id == model.id))
+    version = ModelVersion(
+        id=new_id("mver"),
+        model_id=model.id,
+        version=(newest or 0) + 1,
+        kind=new.kind,
+        format=new.format,
+        manifest_id=manifests.create(session, "model", new.entries),
+        job_id=job_id,
+        num_parameters=new.num_parameters,
+        bytes=sum(entry.blob.bytes for entry in new.entries),
+        lineage=new.lineage,
+        metrics=new.metrics,
+    )
+    session.add(version)
+    session.flush()
+    return Registered(model.id, model.name, version.id, version.version)
