@@ -59,6 +59,12 @@ class JobType(StrEnum):
     TRAIN = "train"
     PROBE = "probe"
     """Does nothing for a while in the worker's own process: shows that a queue is served and how fast."""
+    STATISTICS = "statistics"
+    """Looks through a new dataset version: lengths, duplicates, leaks between splits, personal data."""
+
+
+UNMETERED = frozenset({JobType.STATISTICS})
+"""Work that the platform gives itself: no quota counts or refuses it."""
 
 
 class Lane(StrEnum):

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from simorgh_shared.db.models import Job, JobEvent
 from simorgh_shared.domain.errors import ConflictError
 from simorgh_shared.domain.ids import new_id
-from simorgh_shared.domain.jobs import JobType, Lane, Queue
+from simorgh_shared.domain.jobs import UNMETERED, JobType, Lane, Queue
 from simorgh_shared.queue.channels import NOTIFY_JOBS
 
 ADMIT = "admit_job"
@@ -115,7 +115,7 @@ def has_live_worker(session: Session, queue: str, with_device: bool = False, wit
 
 def _admit(session: Session, new: NewJob) -> None:
     admit: Callable[[Session, NewJob], None] | None = session.info.get(ADMIT)
-    if admit is not None:
+    if admit is not None and new.type not in UNMETERED:
         admit(session, new)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from simorgh_shared.db.models import Job, Project, ProjectQuota
 from simorgh_shared.domain.errors import LimitedError
-from simorgh_shared.domain.jobs import RESTING, JobStatus
+from simorgh_shared.domain.jobs import RESTING, UNMETERED, JobStatus
 from simorgh_shared.queue.submit import ADMIT, NewJob
 from simorgh_shared.schemas.usage import CountUsage, GpuUsage, UsageView
 
@@ -146,8 +146,8 @@ def _limits(session: Session, project_id: str) -> Quotas:
 
 
 def _queued_jobs(session: Session, project_id: str) -> int:
-    query = sa.select(sa.func.count()).where(Job.project_id == project_id, Job.status == JobStatus.QUEUED)
-    return session.scalar(query) or 0
+    mine = sa.select(sa.func.count()).where(Job.project_id == project_id, Job.status == JobStatus.QUEUED)
+    return session.scalar(mine.where(Job.type.not_in(UNMETERED))) or 0
 
 
 def _stored_bytes(session: Session, project_id: str) -> int:

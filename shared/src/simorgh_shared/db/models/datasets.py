@@ -43,4 +43,7 @@ class DatasetVersion(Base):
     bytes: Mapped[int] = mapped_column(sa.BigInteger)
     splits: Mapped[list[Any]] = mapped_column(server_default="[]")
     """Of each split, train first, its rows, bytes and sha256, and what the check counted."""
+    statistics: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    """What the statistics job found; large, so it is loaded where it is asked for."""
+    statistics_job_id: Mapped[str | None] = mapped_column(sa.ForeignKey("jobs.id", ondelete="SET NULL"))
     created_at: Mapped[CreatedAt]
