@@ -7,7 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.api.datasets.sending import io_engine
+from tests.support.engine import Engine
 from tests.support.gateway import Account, Gateway, running_gateway
+from tests.support.stack import Bucket, Database
 
 ROOMY_BYTES = 95_000_000
 
@@ -41,3 +44,12 @@ def roomy(
     with running_gateway(folder, **more) as made, httpx.Client(base_url=made.url, timeout=60) as client:
         client.headers["authorization"] = sign_up().client.headers["authorization"]
         yield RoomyGateway(client, made.pid, temporary, made.log)
+
+
+@pytest.fixture(scope="module")
+def engine(
+    gateway: Gateway, database: Database, redis_url: str, bucket: Bucket, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """Dispatcher and worker beside the gateway."""
+    with io_engine(database, redis_url, bucket, tmp_path_factory.mktemp("engine")) as made:
+        yield made

@@ -28,6 +28,7 @@ from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.messages import sentence
 from simorgh_shared.probing import Probe
 from simorgh_shared.storage.blobs import BlobStore
+from simorgh_shared.storage.incoming import IncomingStore
 from simorgh_shared.storage.s3 import make_client
 
 _TIMEOUTS = ("lock_timeout=2s", "statement_timeout=2s")
@@ -42,6 +43,7 @@ ROUTES = (
     "routes.jobs",
     "routes.train",
     "routes.training",
+    "routes.uploads",  # before the datasets' own, whose ids take any word
     "routes.datasets",
     "routes.models",
     "routes.chat",
@@ -99,7 +101,9 @@ def _make_parts(app: FastAPI, settings: ApiSettings) -> None:
     )
     state.sessions = make_sessions(state.engine)
     state.sessions.configure(info=session_info(_quotas(settings)))
-    state.blobs = BlobStore(make_client(settings), settings.s3_bucket)
+    client = make_client(settings)
+    state.blobs = BlobStore(client, settings.s3_bucket)
+    state.incoming = IncomingStore(client, make_client(settings, settings.s3_public_url), settings.s3_bucket)
     state.redis = Redis.from_url(settings.redis_url.get_secret_value(), socket_timeout=2, socket_connect_timeout=2)
     state.buckets = Buckets(settings.redis_url.get_secret_value())
     state.limits = Limits(state.buckets, settings)

@@ -19,6 +19,7 @@ from simorgh_api.usecases.tickets import Watcher
 from simorgh_shared.domain.errors import ForbiddenError, UnauthenticatedError
 from simorgh_shared.queue.submit import notify
 from simorgh_shared.storage.blobs import BlobStore
+from simorgh_shared.storage.incoming import IncomingStore
 
 _bearer = HTTPBearer(auto_error=False, description="An access token, or an API key sk-simorgh-….")
 
@@ -39,6 +40,12 @@ def get_blobs(request: Request) -> BlobStore:
     """The object storage."""
     blobs: BlobStore = request.app.state.blobs
     return blobs
+
+
+def get_incoming(request: Request) -> IncomingStore:
+    """Files on their way to the storage."""
+    incoming: IncomingStore = request.app.state.incoming
+    return incoming
 
 
 def get_tokens(request: Request) -> Tokens:
@@ -156,6 +163,7 @@ Cursor = Annotated[str | None, Query(max_length=200, description="The `next_curs
 Settings = Annotated[ApiSettings, Depends(get_settings)]
 Sessions = Annotated[sessionmaker[Session], Depends(get_sessions)]
 Blobs = Annotated[BlobStore, Depends(get_blobs)]
+Incoming = Annotated[IncomingStore, Depends(get_incoming)]
 DbSession = Annotated[Session, Depends(get_session)]
 Notify = Annotated[Callable[[str, str], None], Depends(get_notifier)]
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]

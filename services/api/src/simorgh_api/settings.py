@@ -14,6 +14,7 @@ from simorgh_shared.settings import (
     SimorghSettings,
     StorageSettings,
 )
+from simorgh_shared.storage.incoming import MAX_PART_BYTES, MIN_PART_BYTES
 
 MIN_SIGNING_KEY_BYTES = 32
 
@@ -52,7 +53,23 @@ class QuotaSettings(SimorghSettings):
     """GPU hours are counted over so many days."""
 
 
-class ApiSettings(DatabaseSettings, BrokerSettings, StorageSettings, LimitSettings, QuotaSettings):
+class DirectUploadSettings(SimorghSettings):
+    """Files that clients send straight to storage."""
+
+    s3_public_url: str | None = None
+    """The storage as clients reach it, where they do not by `s3_endpoint_url`."""
+    max_direct_upload_bytes: int = Field(100 << 30, gt=0)
+    upload_part_bytes: int = Field(16 << 20, ge=MIN_PART_BYTES, le=MAX_PART_BYTES)
+    """The size of a part where the client asks for no other; larger for files of more than 10,000 of them."""
+    upload_url_s: int = Field(3_600, ge=60, le=7 * 86_400)
+    """For so long a signed address is good."""
+    max_open_uploads: int = Field(20, ge=1)
+    """Of a project."""
+
+
+class ApiSettings(
+    DatabaseSettings, BrokerSettings, StorageSettings, LimitSettings, QuotaSettings, DirectUploadSettings
+):
     """Settings of `simorgh-api`."""
 
     api_host: str = "127.0.0.1"
@@ -74,6 +91,10 @@ class ApiSettings(DatabaseSettings, BrokerSettings, StorageSettings, LimitSettin
     """With this key the gateway asks the inference server."""
     max_upload_bytes: int = Field(100 << 20, gt=0)
     """The largest file that is taken in one request."""
+    max_model_bytes: int = Field(16 << 30, gt=0)
+    """The largest model folder that is taken in one request."""
+    upload_spool_dir: Path | None = None
+    """Where uploads of models lie until they are stored; else the system's folder for temporary files."""
 
     @field_validator("cors_origins", "verification_keys", mode="before")
     @classmethod

@@ -58,6 +58,7 @@ class Attempt:
     def run(self) -> None:
         """Start the child, follow it, end the attempt."""
         child = self._start()
+        self._last_word = time.monotonic()  # its files may have taken minutes to come
         log.info("child_started", job_id=self._lease.job_id, attempt=self._lease.attempt)
         uploads = CheckpointUploads(child, self._commit_checkpoint)
         try:
@@ -194,7 +195,8 @@ class Attempt:
             ledger.finish(lambda session: endings.leave(session, lease, outcome))
         elif ending is not None and ending["type"] == "failed":
             code, params = str(ending["code"]), dict(ending.get("params", {}))
-            ledger.finish(lambda session: endings.fail(session, lease, code, params, how))
+            details = list(ending.get("details", ()))
+            ledger.finish(lambda session: endings.fail(session, lease, code, params, how, details))
         else:
             tail = child.log_tail()[-1_000:]
             self._crashed(Outcome.CRASHED, "child_crashed", {"how": how.describe(), "tail": tail}, how)

@@ -8,6 +8,10 @@ from simorgh_shared.queue.applying import MetricPoint
 from simorgh_shared.queue.leases import Event
 
 _ENDINGS = ("result", "left", "failed")
+_PROGRESS = (
+    *("total_steps", "step", "from_step", "num_parameters", "device", "precision", "threads"),
+    *("phase", "bytes", "total_bytes"),
+)
 _NOT_STORED = ("alive", "checkpoint", "progress", *_ENDINGS)
 """Words to the runner: a checkpoint becomes an event when it is safe in storage, an ending when the job has ended."""
 
@@ -39,8 +43,7 @@ def sort_lines(lines: list[dict[str, Any]]) -> Batch:
             batch.progress |= values | {"step": line["step"]}
             line = line | {"values": values}
         if kind in ("started", "metrics", "progress", "resumed"):
-            names = ("total_steps", "step", "from_step", "num_parameters", "device", "precision", "threads")
-            batch.progress |= {name: line[name] for name in names if name in line}
+            batch.progress |= {name: line[name] for name in _PROGRESS if name in line}
         if kind not in _NOT_STORED:
             payload = {name: value for name, value in line.items() if name not in ("type", "at")}
             batch.events.append(Event(kind, payload, line.get("at")))

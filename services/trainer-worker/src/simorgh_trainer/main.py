@@ -19,6 +19,7 @@ from simorgh_shared.logging import configure_logging
 from simorgh_shared.queue.celery_app import make_app
 from simorgh_shared.queue.publishing import Publisher
 from simorgh_shared.storage.blobs import BlobStore
+from simorgh_shared.storage.incoming import IncomingStore
 from simorgh_shared.storage.s3 import make_client
 from simorgh_trainer import tasks
 from simorgh_trainer.capacity import Device, Devices, Slots, detect_devices
@@ -44,10 +45,12 @@ def main() -> None:
     engine = make_engine(
         settings.database_url.get_secret_value(), pool_size=2 + 3 * num_slots, name="simorgh-trainer-worker"
     )
-    store = BlobStore(make_client(settings), settings.s3_bucket)
+    client = make_client(settings)
+    store = BlobStore(client, settings.s3_bucket)
+    incoming = IncomingStore(client, client, settings.s3_bucket)
     sessions = make_sessions(engine)
     name = settings.worker_name or f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
-    launcher = LocalLauncher(claim_folder(settings.work_dir, name), store, sessions)
+    launcher = LocalLauncher(claim_folder(settings.work_dir, name), store, incoming, sessions)
     runner = Runner(Ledger(sessions, Publisher(redis), settings), launcher, threading.Event(), {})
     worker = Worker(name, arguments.queues.split(","), slots, devices, sessions, runner, settings)
     app = make_app(redis_url)

@@ -22,7 +22,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from simorgh_shared.queue.endings import Exit
 from simorgh_shared.spawning import Spawner, torch_child_environment
-from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore
+from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore, StoredBlob, file_sha256
+from simorgh_shared.storage.incoming import IncomingFile, IncomingStore
 from simorgh_shared.storage.manifests import Entry, materialise
 
 _PR_SET_DUMPABLE = 4
@@ -38,6 +39,8 @@ class LaunchPlan:
     inputs: Mapping[str, Sequence[Entry]]
     devices: Sequence[str] = ()
     """GPUs that the child sees; it sees no others."""
+    incoming: Sequence[IncomingFile] = ()
+    """Files that nobody has looked at yet, for `inputs/incoming/`."""
 
 
 class InputLostError(ArtifactLostError):
@@ -82,16 +85,20 @@ class Launcher(Protocol):
     def start(self, job_id: str, attempt: int, plan: LaunchPlan) -> ChildRun:
         """Materialise the inputs and start the child.
 
-        Raises: InputLostError; UnavailableError when storage is silent. Nothing stays then.
+        Raises: InputLostError; NotFoundError for an incoming file that is gone; UnavailableError when storage is
+        silent. Nothing stays then.
         """
 
 
 class LocalLauncher:
     """Starts children as processes of this machine, each in its own session and work folder."""
 
-    def __init__(self, work_dir: Path, store: BlobStore, sessions: sessionmaker[Session]) -> None:
+    def __init__(
+        self, work_dir: Path, store: BlobStore, incoming: IncomingStore, sessions: sessionmaker[Session]
+    ) -> None:
         self._work_dir = work_dir
         self._store = store
+        self._incoming = incoming
         self._sessions = sessions
         self._spawner = Spawner()
 
@@ -102,6 +109,7 @@ class LocalLauncher:
         try:
             for name, files in plan.inputs.items():
                 self._materialise(folder, name, files)
+            lie_at = self._fetch(folder / "inputs" / "incoming", plan.incoming)
             _write_json(folder / "run.json", plan.run)
             _write_json(folder / "control.json", {"desired_state": "run", "drain": False, "checkpoint_request": 0})
             (folder / "events.jsonl").touch()
@@ -114,7 +122,11 @@ class LocalLauncher:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        return LocalRun(folder, process, self._store, self._sessions)
+        return LocalRun(folder, process, self._store, self._sessions, lie_at)
+
+    def _fetch(self, folder: Path, files: Sequence[IncomingFile]) -> dict[str, str]:
+        """Fetch what has no hash yet; by the hash that it turns out to have, where it lies in storage."""
+        return {self._incoming.fetch(file, folder / file.name): file.key for file in files}
 
     def _materialise(self, folder: Path, name: str, files: Sequence[Entry]) -> None:
         try:
@@ -127,12 +139,19 @@ class LocalRun:
     """A child on this machine."""
 
     def __init__(
-        self, folder: Path, process: "subprocess.Popen[bytes]", store: BlobStore, sessions: sessionmaker[Session]
+        self,
+        folder: Path,
+        process: "subprocess.Popen[bytes]",
+        store: BlobStore,
+        sessions: sessionmaker[Session],
+        lie_at: Mapping[str, str],
     ) -> None:
         self._folder = folder
         self._process = process
         self._store = store
         self._sessions = sessions
+        self._lie_at = lie_at
+        """Keys of incoming files by their hashes: what the child kept as it came need not be sent again."""
         self._events = (folder / "events.jsonl").open("rb")
         self._partial = b""
 
@@ -171,7 +190,11 @@ class LocalRun:
         """Store every file of a folder and return the entries of its manifest."""
         root = self._folder / folder
         paths = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
-        return [Entry(str(path.relative_to(root)), self._store.put(self._sessions, path)) for path in paths]
+        return [Entry(str(path.relative_to(root)), self._put(path)) for path in paths]
+
+    def _put(self, path: Path) -> StoredBlob:
+        sha256 = file_sha256(path)
+        return self._store.put(self._sessions, path, sha256, self._lie_at.get(sha256))
 
     def discard(self, folder: str) -> None:
         """Delete a folder that the child wrote."""

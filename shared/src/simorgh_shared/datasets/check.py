@@ -10,12 +10,12 @@ import resource
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import msgspec
 
 from simorgh_shared.datasets.formats import judge_csv, judge_json
-from simorgh_shared.datasets.intake import Intake
+from simorgh_shared.datasets.intake import Intake, Readable
 from simorgh_shared.datasets.jsonl import judge_jsonl
 from simorgh_shared.datasets.rows import RowSchema, fields_of, schema_of_columns
 from simorgh_shared.datasets.tally import Tally
@@ -84,7 +84,7 @@ def place_errors(report: CheckReport, split: str) -> list[str]:
     return report.errors if split == "train" else [f"{split}: {error}" for error in report.errors]
 
 
-def check_stream(stream: BinaryIO, options: CheckOptions) -> CheckReport:
+def check_stream(stream: Readable, options: CheckOptions) -> CheckReport:
     """Judge a stream to its end, in constant memory; the raw bytes go to `spool`, canonical rows to `clean`."""
     mapped = any(field != name for field, name in options.columns.items())
     rewrite = options.format != "jsonl" or mapped

@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 from simorgh_shared.datasets.rows import BOM, MAX_ROW_BYTES
 from simorgh_shared.domain.errors import InvalidInputError
@@ -14,10 +14,18 @@ CHUNK_BYTES = 262_144
 _JSON_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},]', re.DOTALL)
 
 
+class Readable(Protocol):
+    """What bytes come from."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """The next bytes; none at the end."""
+        ...
+
+
 class Intake:
     """One upload being read: after `chunks` (or `drain`) its size and hash are known."""
 
-    def __init__(self, stream: BinaryIO, spool: BinaryIO | None) -> None:
+    def __init__(self, stream: Readable, spool: BinaryIO | None) -> None:
         self._stream = stream
         self._spool = spool
         self._hash = hashlib.sha256()

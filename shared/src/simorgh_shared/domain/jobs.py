@@ -57,6 +57,8 @@ class JobType(StrEnum):
     """Kinds of work. A new kind follows docs/recipes.md."""
 
     TRAIN = "train"
+    IMPORT = "import"
+    """Checks files that were sent straight to storage, and makes a dataset version of them."""
     PROBE = "probe"
     """Does nothing for a while in the worker's own process: shows that a queue is served and how fast."""
     STATISTICS = "statistics"

@@ -1,6 +1,6 @@
 """How an attempt ends, and what that makes of its job: one fenced transaction each (architecture, section 5)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,11 +61,18 @@ def succeed(
     )
 
 
-def fail(session: Session, lease: Lease, code: str, params: dict[str, Any], exit: Exit | None = None) -> AppliedEvent:
-    """End as failed with an explanation: trying again would not help."""
+def fail(
+    session: Session,
+    lease: Lease,
+    code: str,
+    params: dict[str, Any],
+    exit: Exit | None = None,
+    details: Sequence[str] = (),
+) -> AppliedEvent:
+    """End as failed with an explanation: trying again would not help. `details` are several errors of one input."""
     if leases.lock(session, lease) is DesiredState.CANCEL:
         return cancel(session, lease)
-    error = _error(code, params)
+    error = _error(code, params) | ({"errors": list(details)} if details else {})
     how = exit or Exit()
     return leases.release(
         session,

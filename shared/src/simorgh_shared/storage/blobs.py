@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1 << 20
 # Few threads: the embedded storage takes about 200 MB/s whatever the client does, and memory is dearer.
-_TRANSFER = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
+TRANSFER = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
+# Within the storage, where S3 takes one request for 5 GiB at most, and each has to answer in time.
+_COPY = TransferConfig(multipart_threshold=512 << 20, multipart_chunksize=256 << 20, max_concurrency=2)
 
 
 class ArtifactLostError(Exception):
@@ -66,8 +68,10 @@ class BlobStore:
         """The bucket that holds the objects."""
         return self._bucket
 
-    def put(self, sessions: sessionmaker[Session], path: Path, sha256: str | None = None) -> StoredBlob:
-        """Store a file unless its content is there already.
+    def put(
+        self, sessions: sessionmaker[Session], path: Path, sha256: str | None = None, lies_at: str | None = None
+    ) -> StoredBlob:
+        """Store a file unless its content is there already. `lies_at` is a key with the same bytes: storage copies it.
 
         The row is touched first, so that the collector leaves a blob alone that someone is about to refer to.
 
@@ -80,8 +84,11 @@ class BlobStore:
         if known is not None:
             return known
         key = f"blobs/{digest[:2]}/{digest}/{new_id('obj')}"
-        with _storage_errors():
-            self._client.upload_file(str(path), self._bucket, key, Config=_TRANSFER)
+        with storage_errors():
+            if lies_at is None:
+                self._client.upload_file(str(path), self._bucket, key, Config=TRANSFER)
+            else:
+                self._client.copy({"Bucket": self._bucket, "Key": lies_at}, self._bucket, key, Config=_COPY)
         with sessions.begin() as session:
             kept = _insert(session, StoredBlob(digest, size, key))
         if kept.key != key:  # another writer stored the same bytes meanwhile
@@ -114,19 +121,19 @@ class BlobStore:
         if blob.bytes == 0:
             return
         end = "" if length is None else str(start + length - 1)
-        with _storage_errors(blob):
+        with storage_errors(blob):
             body = self._client.get_object(Bucket=self._bucket, Key=blob.key, Range=f"bytes={start}-{end}")["Body"]
             with contextlib.closing(body):  # a reader that stops early must not leave it to the garbage collector
                 yield from body.iter_chunks(_CHUNK_BYTES)
 
     def delete(self, key: str) -> None:
         """Drop an object. No error when it is not there."""
-        with _storage_errors():
+        with storage_errors():
             self._client.delete_object(Bucket=self._bucket, Key=key)
 
     def check(self) -> None:
         """Raises UnavailableError unless the bucket answers."""
-        with _storage_errors():
+        with storage_errors():
             self._client.head_bucket(Bucket=self._bucket)
 
 
@@ -204,7 +211,8 @@ def _insert(session: Session, blob: StoredBlob) -> StoredBlob:
 
 
 @contextlib.contextmanager
-def _storage_errors(blob: StoredBlob | None = None) -> Iterator[None]:
+def storage_errors(blob: StoredBlob | None = None) -> Iterator[None]:
+    """Around calls of the storage's client: what goes wrong is an UnavailableError, or the loss of this blob."""
     try:
         yield
     except ClientError as error:

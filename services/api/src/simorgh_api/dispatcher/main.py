@@ -18,6 +18,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from simorgh_api.dispatcher import duty
+from simorgh_api.dispatcher.clearing import clear_uploads
 from simorgh_api.dispatcher.collecting import collect_blobs
 from simorgh_api.dispatcher.listen import Listener
 from simorgh_api.dispatcher.ring import needs, ring
@@ -32,6 +33,7 @@ from simorgh_shared.queue.doorbell import Doorbell
 from simorgh_shared.queue.publishing import Publisher
 from simorgh_shared.queue.reaping import Reaper
 from simorgh_shared.storage.blobs import BlobStore
+from simorgh_shared.storage.incoming import IncomingStore
 from simorgh_shared.storage.s3 import make_client
 
 log = structlog.get_logger()
@@ -53,10 +55,13 @@ class Dispatcher:
         self._redis: Redis = Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2)
         self._doorbell = Doorbell(make_app(redis_url), self._redis)
         self._publisher = Publisher(self._redis)
-        self._store = BlobStore(make_client(settings), settings.s3_bucket)
+        client = make_client(settings)
+        self._store = BlobStore(client, settings.s3_bucket)
+        self._incoming = IncomingStore(client, client, settings.s3_bucket)
         self._reaper = Reaper(self._sessions, settings.lease_s, settings.reap_watch_s, settings.retry_backoff_s)
         self._heard: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._next_collection = time.monotonic() + _COLLECT_EVERY_S
+        self._next_clearing = time.monotonic()
         self._stopped = threading.Event()
 
     def heard(self, channel: str, payload: str) -> None:
@@ -108,6 +113,9 @@ class Dispatcher:
         if time.monotonic() >= self._next_collection:
             self._next_collection = time.monotonic() + _COLLECT_EVERY_S
             collect_blobs(self._sessions, self._store, self._settings.blob_unused_s)
+        if time.monotonic() >= self._next_clearing:
+            self._next_clearing = time.monotonic() + self._settings.upload_clear_every_s
+            clear_uploads(self._sessions, self._incoming, self._settings.upload_unfinished_days)
 
     def _pass_on(self) -> None:
         """Wait for a notification or the next round; send on to Redis what workers and gateways want at once."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Self
 
+from simorgh_shared.datasets.files import ImportOptions
 from simorgh_shared.datasets.rows import RowSchema, fields_of, schema_of_columns
 from simorgh_shared.domain.errors import InvalidInputError
 
@@ -52,6 +53,20 @@ class Options:
             self._require_fitting_columns()
         columns = json.dumps(self.columns, sort_keys=True)
         return ["--schema", self.row_schema, "--on-error", self.on_error, "--columns", columns]
+
+    def for_import(self) -> ImportOptions:
+        """What the job needs to know of them.
+
+        Raises: as `check_arguments` does.
+        """
+        self.check_arguments()
+        return ImportOptions(
+            name=self.name or None,
+            dataset_id=self.dataset_id or None,
+            row_schema=self.row_schema,
+            columns=dict(self.columns),
+            on_error=self.on_error,
+        )
 
     def _require_fitting_columns(self) -> None:
         declared = None if self.row_schema == "auto" else RowSchema(self.row_schema)

@@ -19,7 +19,8 @@ from simorgh_shared.schemas.usage import CountUsage, GpuUsage, UsageView
 _KEY = "quotas"
 _SOON_S = 30  # a queue moves
 _LATER_S = 3_600  # somebody has to delete something, or a day has to pass
-# Each blob once, however many versions and checkpoints hold it; what runs now may add to it until it ends.
+# Each blob once, however many versions and checkpoints hold it, and what is on its way; what runs now may add to it
+# until it ends.
 _STORED_BYTES = sa.text(
     """
     WITH held AS (
@@ -34,6 +35,9 @@ _STORED_BYTES = sa.text(
         SELECT e.sha256, e.bytes FROM held JOIN manifest_entries e USING (manifest_id)
         UNION
         SELECT sha256, bytes FROM files WHERE project_id = :project_id AND deleted_at IS NULL
+        UNION ALL
+        SELECT u.id, u.bytes FROM uploads u LEFT JOIN jobs j ON j.id = u.job_id
+        WHERE u.project_id = :project_id AND (u.status = 'open' OR (u.status = 'completed' AND j.finished_at IS NULL))
     )
     SELECT coalesce(sum(bytes), 0)::bigint FROM content
     """

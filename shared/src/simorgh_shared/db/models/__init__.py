@@ -16,6 +16,7 @@ from simorgh_shared.db.models.conversations import Conversation, Message
 from simorgh_shared.db.models.datasets import Dataset, DatasetVersion
 from simorgh_shared.db.models.jobs import Attempt, Checkpoint, Job, JobEvent, Metric
 from simorgh_shared.db.models.registry import Alias, Model, ModelVersion
+from simorgh_shared.db.models.uploads import Upload
 from simorgh_shared.db.models.workers import Duty, FairShare, QueueClock, StaleWrite, Worker
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "RefreshToken",
     "StaleWrite",
     "StreamTicket",
+    "Upload",
     "User",
     "UserSession",
     "UserSettings",

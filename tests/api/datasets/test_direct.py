@@ -1,0 +1,293 @@
+"""Uploads straight to storage: begun, interrupted, resumed, completed, aborted, cleared (R-DATA-8)."""
+
+import hashlib
+import http.client
+import json
+from collections.abc import Callable
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from tests.api.datasets.sending import (
+    PART,
+    UPLOADS,
+    begin,
+    complete,
+    downloaded_sha256,
+    ended,
+    failed,
+    rows_of,
+    send,
+    sent,
+    succeeded,
+)
+from tests.api.datasets.uploading import OTHER_ROW, ROW, ok, refused, wait_until
+from tests.support.engine import Engine
+from tests.support.gateway import Account, Gateway, running_gateway
+
+_MEMORY_BYTES = 64 << 20
+
+
+@pytest.fixture
+def someone(engine: Engine, sign_up: Callable[[], Account]) -> httpx.Client:
+    """Someone in a project of one's own, whose jobs are done."""
+    del engine
+    return sign_up().client
+
+
+def incoming_keys(engine: Engine) -> list[str]:
+    """What lies under incoming/."""
+    listed = engine.store.client.list_objects_v2(Bucket=engine.bucket.name, Prefix="incoming/")
+    return [found["Key"] for found in listed.get("Contents", [])]
+
+
+class TestResuming:
+    def test_a_large_file_interrupted_twice_arrives_whole_and_costs_the_gateway_no_memory(
+        self, someone: httpx.Client, gateway: Gateway, engine: Engine
+    ) -> None:
+        """R-DATA-8: the same hash comes down, the object under incoming/ is cleared; the short form of the trial."""
+        data = rows_of(40_000_000)
+        idle = psutil.Process(gateway.pid).memory_info().rss
+        first = begin(someone, data, fingerprint="the-file")
+        num_parts = -(-len(data) // PART)
+        assert (first["num_parts"], first["missing"]) == (num_parts, list(range(1, num_parts + 1)))
+        send(data, first["urls"][:3])
+        # The client is gone, in the middle of its fourth part.
+        cut_off(first["urls"][3]["url"], data[: PART // 2], PART)
+        second = begin(someone, data, fingerprint="the-file")
+        assert second["id"] == first["id"]
+        assert [part["number"] for part in second["stored"]] == [1, 2, 3]
+        assert second["missing"][0] == 4
+        send(data, second["urls"][1:3])  # the fifth and the sixth, and again it is gone
+        third = begin(someone, data, fingerprint="the-file")
+        assert third["missing"][:2] == [4, 7]
+        send(data, third["urls"])
+        job_id = complete(someone, first["id"])
+        result = succeeded(someone, job_id)
+        expected = hashlib.sha256(data).hexdigest()
+        assert result["sha256"] == expected
+        assert downloaded_sha256(someone, result["dataset_id"]) == expected
+        assert psutil.Process(gateway.pid).memory_info().rss - idle < _MEMORY_BYTES
+        wait_until(lambda: not incoming_keys(engine), "incoming/ is cleared")
+        dataset = ok(someone.get(f"/api/datasets/{result['dataset_id']}"))
+        assert (dataset["rows"], dataset["bytes"]) == (data.count(b"\n"), len(data))
+
+    def test_storage_copies_what_it_has_and_keeps_it_when_incoming_is_cleared(
+        self, someone: httpx.Client, engine: Engine
+    ) -> None:
+        """R-DATA-8: a small file too; the job tells how many bytes it has checked."""
+        data = rows_of(1_000)
+        job_id = sent(someone, data)
+        result = succeeded(someone, job_id)
+        wait_until(lambda: not incoming_keys(engine), "incoming/ is cleared")
+        assert downloaded_sha256(someone, result["dataset_id"]) == hashlib.sha256(data).hexdigest()
+        progress = someone.get(f"/api/jobs/{job_id}").json()["data"]["progress"]
+        assert progress == {"phase": "checking", "bytes": len(data), "total_bytes": len(data)}
+
+    def test_without_a_fingerprint_every_upload_is_another(self, someone: httpx.Client) -> None:
+        """R-DATA-8: and with one, another size, name or user is another too."""
+        ids = {begin(someone, ROW)["id"], begin(someone, ROW)["id"]}
+        for data, name in ((ROW, "a.jsonl"), (ROW + ROW, "a.jsonl"), (ROW, "b.jsonl")):
+            ids.add(begin(someone, data, name, fingerprint="x")["id"])
+        assert len(ids) == 5
+        listed = someone.get(UPLOADS).json()["data"]
+        assert {upload["id"] for upload in listed} == ids
+
+    def test_a_part_takes_exactly_its_size(self, someone: httpx.Client) -> None:
+        """R-DATA-8: the size is signed, so that nobody fills the storage."""
+        (part,) = begin(someone, ROW)["urls"]
+        assert httpx.put(part["url"], content=ROW + b" ").status_code == 403
+        assert httpx.put(part["url"], content=ROW).status_code == 200
+
+    def test_further_addresses_are_signed_a_hundred_at_a_time(self, someone: httpx.Client) -> None:
+        """R-DATA-8."""
+        upload = begin(someone, b"x", filename="big.jsonl", bytes=PART * 120)
+        assert (len(upload["urls"]), len(upload["missing"])) == (16, 120)
+        numbers = list(range(17, 117))
+        more = ok(someone.post(f"{UPLOADS}/{upload['id']}/parts", json={"numbers": numbers}))
+        assert [part["number"] for part in more["urls"]] == numbers
+        answer = someone.post(f"{UPLOADS}/{upload['id']}/parts", json={"numbers": list(range(1, 102))})
+        assert answer.status_code == 422
+        answer = someone.post(f"{UPLOADS}/{upload['id']}/parts", json={"numbers": [121]})
+        assert "parts 1 to 120; 121 is none of them" in refused(answer)
+
+
+class TestCompleting:
+    def test_missing_parts_are_named(self, someone: httpx.Client) -> None:
+        """R-DATA-8: nothing is queued before all have come."""
+        data = rows_of(2 * PART)
+        upload = begin(someone, data)
+        send(data, upload["urls"][:1])
+        answer = someone.post(f"{UPLOADS}/{upload['id']}/complete")
+        assert "2 of 3 parts are missing or have another size, the first is part 2" in refused(answer, 409)
+
+    def test_asked_twice_it_is_one_job(self, someone: httpx.Client) -> None:
+        """R-DATA-8: an answer that was lost costs nothing."""
+        upload = begin(someone, ROW)
+        send(ROW, upload["urls"])
+        job_id = complete(someone, upload["id"])
+        assert complete(someone, upload["id"]) == job_id
+        succeeded(someone, job_id)
+        assert complete(someone, upload["id"]) == job_id
+        shown = ok(someone.get(f"{UPLOADS}/{upload['id']}"))
+        assert (shown["status"], shown["job_id"], shown["urls"]) == ("completed", job_id, [])
+
+    def test_bad_rows_are_told_by_line_and_nothing_is_kept(self, someone: httpx.Client, engine: Engine) -> None:
+        """R-DATA-3, R-DATA-8."""
+        data = ROW + b"{oops\n" + b'{"question": "x"}\n'
+        error = failed(someone, sent(someone, data))
+        assert error["code"] == "dataset_invalid"
+        assert error["message"].startswith("2 of 3 rows cannot be used")
+        assert error["errors"][1] == "Line 3: the field answer is missing."
+        assert error["params"]["valid_lines"] == 1
+        assert someone.get("/api/datasets/list").json()["data"] == []
+        wait_until(lambda: not incoming_keys(engine), "incoming/ is cleared")
+
+    def test_bad_rows_are_dropped_where_that_is_wanted(self, someone: httpx.Client) -> None:
+        """R-DATA-3, R-DATA-8."""
+        result = succeeded(someone, sent(someone, ROW + b"{oops\n", on_error="skip", name="گپ"))
+        assert (result["name"], result["rows"], result["error_count"]) == ("گپ", 1, 1)
+        preview = ok(someone.get(f"/api/datasets/preview/{result['dataset_id']}"))
+        assert preview["samples"] == [json.loads(ROW)]
+
+    def test_csv_columns_and_held_out_rows(self, someone: httpx.Client) -> None:
+        """R-DATA-2, R-DATA-6, R-DATA-8: the test split is an upload too."""
+        table = "prompt,reply\nسلام,درود\n".encode()
+        train = begin(someone, table, "t.csv", columns={"question": "prompt", "answer": "reply"})
+        test = begin(someone, OTHER_ROW, "held-out.jsonl")
+        send(table, train["urls"])
+        send(OTHER_ROW, test["urls"])
+        other = someone.post(f"{UPLOADS}/{train['id']}/complete", json={"test_upload_id": train["id"]})
+        assert "the upload of the train split itself" in refused(other)
+        error = failed(someone, complete(someone, train["id"], test_upload_id=test["id"]))
+        assert error["errors"][0].startswith("test: Line 1: the field prompt is missing")
+        train = begin(someone, ROW)
+        test = begin(someone, OTHER_ROW)
+        send(ROW, train["urls"])
+        send(OTHER_ROW, test["urls"])
+        result = succeeded(someone, complete(someone, train["id"], test_upload_id=test["id"]))
+        dataset = ok(someone.get(f"/api/datasets/{result['dataset_id']}"))
+        assert [(split["split"], split["rows"]) for split in dataset["splits"]] == [("train", 1), ("test", 1)]
+
+    def test_the_next_version_of_a_dataset(self, someone: httpx.Client) -> None:
+        """R-DATA-7, R-DATA-8."""
+        first = succeeded(someone, sent(someone, ROW))
+        second = succeeded(someone, sent(someone, OTHER_ROW, dataset_id=first["dataset_id"]))
+        assert (second["dataset_id"], second["version"]) == (first["dataset_id"], 2)
+        again = succeeded(someone, sent(someone, OTHER_ROW, dataset_id=first["dataset_id"]))
+        assert (again["version"], again["created"]) == (2, False)
+
+    def test_a_promised_hash_is_checked(self, someone: httpx.Client) -> None:
+        """R-DATA-8."""
+        right = hashlib.sha256(ROW).hexdigest()
+        assert succeeded(someone, sent(someone, ROW, sha256=right))["sha256"] == right
+        error = failed(someone, sent(someone, OTHER_ROW, sha256=right))
+        assert error["code"] == "upload_hash_mismatch"
+        assert right in error["message"]
+
+
+class TestEnding:
+    def test_an_aborted_upload_leaves_nothing(self, someone: httpx.Client, engine: Engine) -> None:
+        """R-DATA-8: its addresses take nothing any more."""
+        data = rows_of(PART + 1)
+        upload = begin(someone, data)
+        send(data, upload["urls"][:1])
+        ok(someone.delete(f"{UPLOADS}/{upload['id']}"))
+        assert httpx.put(upload["urls"][0]["url"], content=data[:PART]).status_code == 404
+        assert "There is no upload" in refused(someone.get(f"{UPLOADS}/{upload['id']}"), 404)
+        assert "There is no upload" in refused(someone.post(f"{UPLOADS}/{upload['id']}/complete"), 404)
+        multipart = engine.store.client.list_multipart_uploads(Bucket=engine.bucket.name, Prefix="incoming/")
+        assert not [one for one in multipart.get("Uploads", []) if one["UploadId"] in upload["urls"][0]["url"]]
+
+    def test_what_a_job_has_is_not_aborted(self, someone: httpx.Client) -> None:
+        """R-DATA-8."""
+        upload = begin(someone, ROW)
+        send(ROW, upload["urls"])
+        job_id = complete(someone, upload["id"])
+        assert job_id in refused(someone.delete(f"{UPLOADS}/{upload['id']}"), 409)
+        ended(someone, job_id)
+
+    def test_what_nobody_finishes_is_dropped(self, someone: httpx.Client, engine: Engine) -> None:
+        """R-DATA-8: after days that nobody touched it."""
+        data = rows_of(PART + 1)
+        upload = begin(someone, data)
+        send(data, upload["urls"][:1])
+        with engine.sessions.begin() as session:
+            session.execute(
+                sa.text("UPDATE uploads SET last_used_at = now() - interval '8 days' WHERE id = :id"),
+                {"id": upload["id"]},
+            )
+
+        def is_cleared() -> bool:
+            with engine.sessions() as session:
+                query = sa.text("SELECT cleared_at IS NOT NULL FROM uploads WHERE id = :id")
+                return bool(session.scalar(query, {"id": upload["id"]}))
+
+        wait_until(is_cleared, "it is dropped")
+        assert httpx.put(upload["urls"][1]["url"], content=data[PART:]).status_code == 404
+
+
+class TestRefusals:
+    def test_another_project_sees_none_of_it(self, someone: httpx.Client, sign_up: Callable[[], Account]) -> None:
+        """R-DATA-8: not even that there is one."""
+        upload = begin(someone, ROW)
+        other = sign_up().client
+        for answer in (
+            other.get(f"{UPLOADS}/{upload['id']}"),
+            other.post(f"{UPLOADS}/{upload['id']}/parts", json={"numbers": [1]}),
+            other.post(f"{UPLOADS}/{upload['id']}/complete"),
+            other.delete(f"{UPLOADS}/{upload['id']}"),
+        ):
+            assert "There is no upload" in refused(answer, 404)
+        assert other.get(UPLOADS).json()["data"] == []
+
+    def test_bad_beginnings_are_sentences(self, someone: httpx.Client) -> None:
+        """R-DATA-1, R-DATA-8: type, dataset, columns, number of parts."""
+
+        def begun(**changes: object) -> httpx.Response:
+            return someone.post(UPLOADS, json={"filename": "a.jsonl", "bytes": 10} | changes)
+
+        assert "Files of type .png are not taken" in refused(begun(filename="a.png"), 415)
+        assert "There is no dataset ds_none" in refused(begun(dataset_id="ds_none"), 404)
+        assert "qa rows have question and answer" in refused(begun(columns={"text": "t", "question": "q"}))
+        assert "10000 are the most" in refused(begun(bytes=60 << 30, part_bytes=5 << 20))
+        assert refused(begun(bytes=200 << 30), 413).startswith("The file is larger than the limit")
+        assert begun(bytes=0).status_code == 422
+        assert begun(oops=1).status_code == 422
+
+    def test_quotas_hold_for_what_is_on_its_way(
+        self, gateway: Gateway, engine: Engine, sign_up: Callable[[], Account], tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """R-AUTH-5, R-DATA-8: stored bytes count from the beginning; so many uploads are open at most."""
+        del engine
+        same = {name: value for name, value in gateway.environment.items() if not name.endswith("_PORT")}
+        bounds = {"SIMORGH_QUOTA_STORED_BYTES": "1000", "SIMORGH_MAX_OPEN_UPLOADS": "2"}
+        public = {"SIMORGH_S3_PUBLIC_URL": "https://files.example"}
+        token = sign_up().client.headers["authorization"]
+        with (
+            running_gateway(tmp_path_factory.mktemp("bounded"), **(same | bounds | public)) as made,
+            httpx.Client(base_url=made.url, headers={"authorization": token}, timeout=20) as client,
+        ):
+            large = {"filename": "a.jsonl", "bytes": 600}
+            first = ok(client.post(UPLOADS, json=large))
+            assert first["urls"][0]["url"].startswith("https://files.example/")
+            assert "stores 600 of 1000 bytes" in refused(client.post(UPLOADS, json=large), 429)
+            ok(client.post(UPLOADS, json=large | {"bytes": 1}))
+            assert "2 unfinished uploads and may have 2" in refused(
+                client.post(UPLOADS, json=large | {"bytes": 1}), 429
+            )
+            ok(client.delete(f"{UPLOADS}/{first['id']}"))
+            ok(client.post(UPLOADS, json=large))
+
+
+def cut_off(url: str, data: bytes, promised: int) -> None:
+    """Send less than was promised, and leave."""
+    address = urlsplit(url)
+    with closing(http.client.HTTPConnection(str(address.hostname), address.port, timeout=20)) as connection:
+        connection.putrequest("PUT", f"{address.path}?{address.query}")
+        connection.putheader("content-length", str(promised))
+        connection.endheaders(data)
