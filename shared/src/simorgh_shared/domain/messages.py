@@ -145,6 +145,17 @@ _EN: dict[str, str] = {
     "model_archive_unfit": "The archive cannot be unpacked: {reason}. Send a .tar, .tar.gz or .zip of the folder.",
     "model_folder_unfit": "The folder is no complete model: {reason}.",
     "model_kind_unfit": "The model is of kind {found} by its content, and cannot be {kind}. Leave kind out.",
+    # models that are sent
+    "model_file_pickle": "{path} is {found}, which can run code when it is loaded. Convert the weights to safetensors (model.save_pretrained(folder) in transformers), and leave this file out.",
+    "model_file_code": "{path} is program code, and code that comes with a model is never run here. Leave it out.",
+    "model_remote_code": "{path} names code of its own (auto_map), which is never run here. If transformers knows the model itself, delete auto_map and send the folder without its .py files; else it cannot be used.",
+    "model_file_foreign": "{path} is {found}. A model holds safetensors, GGUF, ONNX, OpenVINO IR or CTranslate2 weights, and text, JSON and tokenizer files beside them. Leave it out, or convert it.",
+    "model_file_damaged": "{path} is no usable {format} file: {reason}.",
+    "model_custom_operator": "{path} uses {operator}, an operator that needs code or files of its own. Export the model with standard operators.",
+    "model_path_unfit": "{path} cannot be a file of a model: {reason}. Rename it or leave it out.",
+    "model_archive_unfit": "The archive cannot be unpacked: {reason}. Send a .tar, .tar.gz or .zip of the folder.",
+    "model_folder_unfit": "The folder is no complete model: {reason}.",
+    "model_kind_unfit": "The model is of kind {found} by its content, and cannot be {kind}. Leave kind out.",
     # inference
     "model_not_found": "There is no model {model} in this project. GET /v1/models lists those that there are.",
     "no_model_yet": "This project has no model to chat with yet. Train one with POST /api/train/start.",

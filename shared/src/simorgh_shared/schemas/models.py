@@ -32,6 +32,28 @@ class ModelView(BaseModel):
     versions: list[VersionView]
 
 
+class FileView(BaseModel):
+    """A file of a model."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+class UploadedModelView(VersionView):
+    """A version that was sent, and the model that it belongs to."""
+
+    id: str
+    """The model's, as `model_id`."""
+    model_id: str
+    name: str
+    created: bool
+    """False where the same files under the same name were there before."""
+    files: list[FileView]
+    left_out: list[str]
+    """Files that are no part of a model, such as .gitattributes, and were not kept."""
+
+
 class DetectedView(VersionView):
     """A version, and where it really lies."""
 

@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -14,6 +15,7 @@ from simorgh_shared.domain.errors import InvalidInputError, UnavailableError
 
 log = structlog.get_logger()
 _MODULE = "simorgh_shared.datasets.check"
+_ReportT = TypeVar("_ReportT")
 _RETRY_AFTER_S = 30
 # It needs no more than to find Python: no credentials.
 _ALLOWED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH")
@@ -48,25 +50,39 @@ class Checking:
         Raises: InvalidInputError when it ended without a report, UnavailableError when its disk was full.
         """
         self.end()
-        output, errors = await self._process.communicate()
-        if self._process.returncode != 0:
-            # The kind of error only: its text may quote the file.
-            kind = errors.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0][:80]
-            log.warning("upload_check_died", returncode=self._process.returncode, kind=kind)
-            if self._process.returncode == EXIT_NO_ROOM:
-                raise UnavailableError("upload_no_room", retry_after_s=_RETRY_AFTER_S)
-            reason = f"the checking process ended with code {self._process.returncode}"
-            raise InvalidInputError("upload_unreadable", reason=reason)
-        return msgspec.json.decode(output, type=CheckReport)
+        return await report_of(self._process, CheckReport)
+
+
+async def report_of(process: asyncio.subprocess.Process, kind: type[_ReportT]) -> _ReportT:
+    """What a child found, once it has ended.
+
+    Raises: InvalidInputError when it ended without a report, UnavailableError when its disk was full.
+    """
+    output, errors = await process.communicate()
+    if process.returncode != 0:
+        # The kind of error only: its text may quote the file.
+        died_of = errors.decode(errors="replace").strip().rpartition("\n")[2].partition(":")[0][:80]
+        log.warning("upload_check_died", returncode=process.returncode, kind=died_of)
+        if process.returncode == EXIT_NO_ROOM:
+            raise UnavailableError("upload_no_room", retry_after_s=_RETRY_AFTER_S)
+        reason = f"the checking process ended with code {process.returncode}"
+        raise InvalidInputError("upload_unreadable", reason=reason)
+    return msgspec.json.decode(output, type=kind)
 
 
 @contextlib.asynccontextmanager
 async def checking(arguments: Sequence[str]) -> AsyncIterator[Checking]:
-    """A child with these arguments. It does not outlive the block."""
+    """A child that judges a dataset's file. It does not outlive the block."""
+    async with child([_MODULE, *arguments]) as process:
+        yield Checking(process)
+
+
+@contextlib.asynccontextmanager
+async def child(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A module of Python as a child without credentials. It does not outlive the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        _MODULE,
         *arguments,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -75,7 +91,7 @@ async def checking(arguments: Sequence[str]) -> AsyncIterator[Checking]:
         start_new_session=True,  # Ctrl-C at the gateway lets requests end
     )
     try:
-        yield Checking(process)
+        yield process
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):

@@ -42,8 +42,9 @@ FormEvent = Field | FileStart | bytes | FileEnd
 class FormReader:
     """Takes the chunks of a body and tells what they hold. Keeps no more than one field."""
 
-    def __init__(self, content_type: str) -> None:
+    def __init__(self, content_type: str, max_parts: int = _MAX_PARTS) -> None:
         """Raises: InvalidInputError for a type that is no form."""
+        self._max_parts = max_parts
         boundary = _boundary(content_type)
         self._has_ended = False
         self._events: list[FormEvent] = []
@@ -96,8 +97,8 @@ class FormReader:
 
     def _begin_part(self) -> None:
         self._num_parts += 1
-        if self._num_parts > _MAX_PARTS:
-            raise _misfit(f"it has more than {_MAX_PARTS} parts")
+        if self._num_parts > self._max_parts:
+            raise _misfit(f"it has more than {self._max_parts} parts")
         self._disposition = b""
         self._field_value.clear()
 

@@ -58,20 +58,24 @@ def page(session: Session, project_id: str, limit: int, cursor: str | None) -> t
     return _views(session, [row[0] for row in rows]), more
 
 
-def get(session: Session, project_id: str, model_id: str) -> ModelView:
-    """One model with all its versions.
+def get(session: Session, project_id: str, model: str) -> ModelView:
+    """One model with all its versions, by its id, its name or the id of a version.
 
     Raises: NotFoundError.
     """
-    return _views(session, [_model(session, project_id, model_id)])[0]
+    return _views(session, [_model(session, project_id, model)])[0]
 
 
-def delete(session: Session, project_id: str, model_id: str) -> None:
-    """Take a model away; its name is free again, and nobody can ask it any more.
+def delete(session: Session, project_id: str, model: str) -> str:
+    """Take a model away; its name is free again, and nobody can ask it any more. Returns its id.
 
-    Raises: NotFoundError.
+    Raises: NotFoundError, also for the id of a version: only whole models are taken away.
     """
-    _model(session, project_id, model_id).deleted_at = sa.func.now()
+    if session.scalar(sa.select(ModelVersion.id).where(ModelVersion.id == model)) is not None:
+        raise NotFoundError("model_not_found", model=model)
+    found = _model(session, project_id, model)
+    found.deleted_at = sa.func.now()
+    return found.id
 
 
 def askable(session: Session, project_id: str) -> list[OpenAIModel]:
@@ -106,7 +110,7 @@ def versions(
         keys |= {blob.key for blob in blobs[version.manifest_id]}
         if found and len(keys) > _MAX_LOOKED_AT:
             return found, paging.encode(found[-1].version.version_id)
-        found.append(FoundVersion(model.id, model.name, _version(version), blobs[version.manifest_id]))
+        found.append(FoundVersion(model.id, model.name, view_of(version), blobs[version.manifest_id]))
     return found, more
 
 
@@ -153,14 +157,15 @@ def _views(session: Session, models: Sequence[Model]) -> list[ModelView]:
     )
     found: dict[str, list[VersionView]] = defaultdict(list)
     for row in rows:
-        found[row.model_id].append(_version(row))
+        found[row.model_id].append(view_of(row))
     return [
         ModelView(id=model.id, name=model.name, created_at=model.created_at, versions=found[model.id])
         for model in models
     ]
 
 
-def _version(version: ModelVersion) -> VersionView:
+def view_of(version: ModelVersion) -> VersionView:
+    """A version as the API shows it."""
     return VersionView(
         version_id=version.id,
         version=version.version,
@@ -175,10 +180,15 @@ def _version(version: ModelVersion) -> VersionView:
     )
 
 
-def _model(session: Session, project_id: str, model_id: str) -> Model:
+def _model(session: Session, project_id: str, model: str) -> Model:
+    of_version = sa.select(ModelVersion.model_id).where(ModelVersion.id == model).scalar_subquery()
     found = session.scalar(
-        sa.select(Model).where(Model.id == model_id, Model.project_id == project_id, Model.deleted_at.is_(None))
+        sa.select(Model)
+        .where(Model.project_id == project_id, Model.deleted_at.is_(None))
+        .where(sa.or_(Model.id == model, Model.name == model, Model.id == of_version))
+        .order_by((Model.id == model).desc())  # a model that is called like another one's id hides nothing
+        .limit(1)
     )
     if found is None:
-        raise NotFoundError("model_not_found", model=model_id)
+        raise NotFoundError("model_not_found", model=model)
     return found

@@ -1,5 +1,6 @@
 """How a model version comes into the registry, whoever made it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,7 @@ class Registered:
 
 def register(session: Session, project_id: str, new: NewModel, job_id: str | None = None) -> Registered:
     """Insert the model's manifest and its next version; a new model where the project has none of that name."""
+    lock_name(session, project_id, new.name)
     model = session.scalar(
         sa.select(Model)
         .where(Model.project_id == project_id, Model.name == new.name, Model.deleted_at.is_(None))
@@ -63,3 +65,26 @@ def register(session: Session, project_id: str, new: NewModel, job_id: str | Non
     session.add(version)
     session.flush()
     return Registered(model.id, model.name, version.id, version.version)
+
+
+def lock_name(session: Session, project_id: str, name: str) -> None:
+    """Let others wait who would make a model or a version of this name, until this transaction ends."""
+    key = f"models:{project_id}:{name}"
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(key, 0))))
+
+
+def find_content(session: Session, project_id: str, name: str, entries: Sequence[Entry]) -> str | None:
+    """The newest version of a model of this name that has exactly these files."""
+    wanted = {(entry.path, entry.blob.sha256) for entry in entries}
+    versions = session.execute(
+        sa.select(ModelVersion.id, ModelVersion.manifest_id)
+        .join(Model, Model.id == ModelVersion.model_id)
+        .where(Model.project_id == project_id, Model.name == name, Model.deleted_at.is_(None))
+        .where(ModelVersion.bytes == sum(entry.blob.bytes for entry in entries))
+        .order_by(ModelVersion.version.desc())
+    ).all()
+    for version in versions:
+        if {(entry.path, entry.blob.sha256) for entry in manifests.entries(session, version.manifest_id)} == wanted:
+            found: str = version.id
+            return found
+    return None
