@@ -5,10 +5,11 @@ import math
 import torch
 
 from simorgh_trainer.training.data import Row, hold_out
-from simorgh_trainer.training.evaluate import HeldOut, evaluate
+from simorgh_trainer.training.evaluate import HeldOut, evaluate, num_characters
+from simorgh_trainer.training.formats.markers import Markers
 from simorgh_trainer.training.hardware import Hardware
 from simorgh_trainer.training.methods import sft
-from simorgh_trainer.training.methods.pretrain import encode_rows, num_characters
+from simorgh_trainer.training.methods.pretrain import encode_rows, learnt_texts
 from simorgh_trainer.training.model import Llama, ModelShape
 from simorgh_trainer.training.tokenizer import train_tokenizer
 
@@ -30,8 +31,8 @@ class TestHoldOut:
 class TestEvaluate:
     def test_characters_count_each_end_once(self) -> None:
         row = (("user", "سلام"), ("assistant", "درود!"))
-        assert num_characters([row]) == 4 + 1 + 5 + 1
-        assert sft.num_characters([row]) == 5 + 1, "fine-tuning counts what it learns"
+        assert num_characters(learnt_texts([row])) == 4 + 1 + 5 + 1
+        assert num_characters(sft.learnt_texts([row])) == 5 + 1, "fine-tuning counts what it learns"
 
     def test_model_that_knows_nothing_costs_the_logarithm_of_its_vocabulary(self) -> None:
         """R-TRAIN-5: per character it is the labelled tokens' cost over characters and ends."""
@@ -39,12 +40,13 @@ class TestEvaluate:
         model = Llama(ModelShape(16, 1, 2, 2, 16, tokenizer.get_vocab_size(), 128))
         with torch.no_grad():
             model.embedding.weight.zero_()
-        samples = encode_rows(ROWS, tokenizer, 24)
-        held_out = HeldOut(samples, num_characters(ROWS), len(ROWS))
+        samples = encode_rows(ROWS, Markers(tokenizer), 24)
+        held_out = HeldOut(samples, num_characters(learnt_texts(ROWS)), len(ROWS))
         figures = evaluate(model, held_out, 24, Hardware(torch.device("cpu"), torch.float32, 1))
         num_labels = int((samples.labels >= 0).sum())
         nats = math.log(tokenizer.get_vocab_size())
         assert math.isclose(figures["eval_loss"], nats, rel_tol=1e-5)
         assert math.isclose(figures["perplexity"], tokenizer.get_vocab_size(), rel_tol=1e-4)
-        assert math.isclose(figures["eval_loss_per_char"], nats * num_labels / num_characters(ROWS), rel_tol=1e-5)
+        characters = num_characters(learnt_texts(ROWS))
+        assert math.isclose(figures["eval_loss_per_char"], nats * num_labels / characters, rel_tol=1e-5)
         assert model.training

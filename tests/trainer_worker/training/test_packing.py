@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from simorgh_trainer.training.formats.markers import Markers
 from simorgh_trainer.training.methods import sft
 from simorgh_trainer.training.methods.pretrain import encode_rows
 from simorgh_trainer.training.packing import IGNORED, plan_epoch
@@ -37,7 +38,7 @@ class TestPlanEpoch:
 class TestEncodeRows:
     def test_markers_are_given_and_ends_predicted(self) -> None:
         tokenizer = train_tokenizer(["حال شما"] * 3, 300)
-        samples = encode_rows([(("user", "حال"), ("assistant", "شما"))], tokenizer, 128)
+        samples = encode_rows([(("user", "حال"), ("assistant", "شما"))], Markers(tokenizer), 128)
         ids, end = samples.inputs.tolist(), special_id(tokenizer, END)
         labels = samples.labels.tolist()
         assert ids[0] == special_id(tokenizer, ROLE_MARKERS["user"])
@@ -49,8 +50,8 @@ class TestEncodeRows:
     def test_long_row_loses_no_label(self) -> None:
         tokenizer = train_tokenizer(["حال شما"] * 3, 300)
         row = (("text", "حال شما چطور است؟ " * 20),)
-        whole = encode_rows([row], tokenizer, 10_000)
-        pieces = encode_rows([row], tokenizer, 32)
+        whole = encode_rows([row], Markers(tokenizer), 10_000)
+        pieces = encode_rows([row], Markers(tokenizer), 32)
         assert len(whole) == 1
         assert len(pieces) > 3
         assert pieces.lengths.max() == 32
@@ -63,16 +64,16 @@ class TestEncodeAnswers:
     def test_only_the_assistants_words_and_ends_are_predicted(self) -> None:
         tokenizer = train_tokenizer(["حال شما"] * 3, 300)
         row = (("system", "حال"), ("user", "حال"), ("assistant", "شما"), ("user", "شما"), ("assistant", "حال"))
-        samples = sft.encode_rows([row], tokenizer, 128)
+        samples = sft.encode_rows([row], Markers(tokenizer), 128)
         learnt = [token for token in samples.labels.tolist() if token != IGNORED]
         (first,), (second,) = ([ids] for ids in encode_texts(tokenizer, ["شما", "حال"]))
         end = special_id(tokenizer, END)
         assert learnt == [*first, end, *second, end]
-        assert samples.lengths.tolist() == encode_rows([row], tokenizer, 128).lengths.tolist()
+        assert samples.lengths.tolist() == encode_rows([row], Markers(tokenizer), 128).lengths.tolist()
 
     def test_a_piece_without_an_answer_is_left_out(self) -> None:
         tokenizer = train_tokenizer(["حال شما"] * 3, 300)
         row = (("user", "حال شما چطور است؟ " * 20), ("assistant", "شما"))
-        pieces = sft.encode_rows([row], tokenizer, 32)
+        pieces = sft.encode_rows([row], Markers(tokenizer), 32)
         assert len(pieces) == 1
         assert (pieces.labels != IGNORED).sum() == len(encode_texts(tokenizer, ["شما"])[0]) + 1

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
+from simorgh_trainer.training.formats.markers import Markers
 from simorgh_trainer.training.methods.pretrain import encode_rows
 from simorgh_trainer.training.model import Llama, ModelShape
 from simorgh_trainer.training.model_folder import write_model
@@ -53,7 +54,7 @@ class TestChatTemplate:
         served = AutoTokenizer.from_pretrained(folder)
         trained = train_tokenizer(TEXTS * 3, 500)
         question, answer = "کتاب\u200cهای  خوب؟", "می\u200cخوانم. ۱۲"
-        sample = encode_rows([(("user", question), ("assistant", answer))], trained, 1_000)
+        sample = encode_rows([(("user", question), ("assistant", answer))], Markers(trained), 1_000)
         messages = [{"role": "user", "content": question}]
         prompt = served.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
         turns = [*messages, {"role": "assistant", "content": answer}]

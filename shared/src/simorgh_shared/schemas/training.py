@@ -7,7 +7,7 @@ A field is here when it works. What is planned and does not work yet is refused 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AliasChoices, AliasGenerator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
@@ -51,6 +51,8 @@ class Method(StrEnum):
     """Every character is learnt: from scratch with a preset, or further with a model."""
     SFT = "sft"
     """A model learns the answers alone, all of its weights."""
+    LORA = "lora"
+    """A model learns the answers alone in a small adapter; its own weights stay as they are."""
 
 
 class Schedule(StrEnum):
@@ -87,12 +89,10 @@ class Keep(StrEnum):
 
 _NOT_YET = {
     "gradient_checkpointing": "gradient checkpointing is not available yet",
-    "lora_rank": "LoRA is not available yet",
-    "lora_alpha": "LoRA is not available yet",
-    "lora_dropout": "LoRA is not available yet",
-    "lora_targets": "LoRA is not available yet",
 }
 
+LoraTarget = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+LORA_TARGETS: tuple[LoraTarget, ...] = get_args(LoraTarget)
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 
 
@@ -156,6 +156,13 @@ class TrainSpec(BaseModel):
     early_stopping_patience: int | None = Field(None, ge=1, le=1_000_000)
     """End after so many held-out losses in a row without a new lowest one."""
     dropout: float = Field(0.0, ge=0, lt=1)
+    lora_rank: int = Field(8, ge=1, le=1_024)
+    """Of method `lora`: columns of the adapter's matrices."""
+    lora_alpha: float = Field(16, gt=0, le=10_000)
+    """The adapter's weight is `lora_alpha / lora_rank`."""
+    lora_dropout: float = Field(0.0, ge=0, lt=1)
+    lora_targets: list[LoraTarget] = Field(default_factory=lambda: list(LORA_TARGETS), min_length=1, max_length=7)
+    """The layers that get an adapter, by Hugging Face's names; default: all of a Llama's."""
     vocab_size: int | None = Field(None, ge=300, le=262_144)
     """At most so many tokens (256 bytes and the special tokens come first); default: the preset's."""
     threads: int | None = Field(None, ge=1, le=1_024)
@@ -187,11 +194,17 @@ class TrainSpec(BaseModel):
     def _fit_together(self) -> Self:
         if self.warmup_steps is not None and self.warmup_ratio is not None:
             raise ValueError("warmup_steps and warmup_ratio exclude each other: give one of them")
-        if self.method is Method.SFT and self.preset is not None:
+        if self.method in (Method.SFT, Method.LORA) and self.preset is not None:
             raise ValueError(
-                f"method sft tunes a trained model, and {self.model} is a preset that begins from nothing:"
+                f"method {self.method} tunes a trained model, and {self.model} is a preset that begins from nothing:"
                 " name a model, or use method pretrain"
             )
+        for name in ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets"):
+            field = type(self).model_fields[name]
+            if self.method is not Method.LORA and getattr(self, name) != field.get_default(call_default_factory=True):
+                raise ValueError(f"{name} is a parameter of method lora, the method is {self.method}")
+        if len(set(self.lora_targets)) != len(self.lora_targets):
+            raise ValueError("lora_targets names a layer twice")
         if self.vocab_size is not None and self.preset is None:
             raise ValueError(f"vocab_size: {self.model} brings its own tokenizer, leave it out")
         if self.num_gpus is not None and self.num_gpus > 1:

@@ -41,6 +41,8 @@ class Progress:
     window_nats: float = 0.0
     """Sums since the last logged step, so that a resumed run logs what the whole one would have."""
     window_labels: int = 0
+    first_per_char: float | None = None
+    """The first held-out loss: of a model that is trained further, the one before the first step."""
     lowest_per_char: float | None = None
     lowest_step: int | None = None
     evaluations_without_gain: int = 0

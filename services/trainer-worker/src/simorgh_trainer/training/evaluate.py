@@ -9,7 +9,7 @@ Shapes: N labelled tokens, C hidden size, V vocabulary.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +30,11 @@ class HeldOut:
     samples: Samples
     num_characters: int
     num_rows: int
+
+
+def num_characters(learnt_texts: Iterable[str]) -> int:
+    """The divisor of a loss per character: the texts' characters, and one end symbol for each."""
+    return sum(len(text) + 1 for text in learnt_texts)
 
 
 def labelled_logits(model: Llama, batch: Batch) -> tuple[Tensor, Tensor]:

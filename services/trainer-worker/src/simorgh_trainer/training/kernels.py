@@ -59,11 +59,12 @@ class _RMSNorm(torch.autograd.Function):
         return (unit_NC * weight_C).view(x_BTC.shape)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None]:
         unit_NC, scale_N1, weight_C = ctx.saved_tensors
         gradient_NC = gradients[0].reshape(unit_NC.shape)
         product_NC = gradient_NC * unit_NC
-        towards_weight_C = product_NC.sum(0, dtype=torch.float32).to(weight_C.dtype)
+        is_learnt = ctx.needs_input_grad[1]  # not where adapters are
+        towards_weight_C = product_NC.sum(0, dtype=torch.float32).to(weight_C.dtype) if is_learnt else None
         along_N1 = torch.mv(product_NC, weight_C).unsqueeze(1) / unit_NC.shape[-1]
         inner_NC = torch.addcmul(gradient_NC * weight_C, unit_NC, along_N1, value=-1)
         towards_x_NC = inner_NC.mul_(scale_N1.to(inner_NC.dtype))

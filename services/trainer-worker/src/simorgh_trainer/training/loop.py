@@ -41,6 +41,8 @@ class Run:
     """Operations a second of a bare matrix product, measured at the start."""
     save: Callable[[str], None]
     """Writes a checkpoint for a reason and says so."""
+    begins_trained: bool = False
+    """Whether the model could do something before the first step."""
 
 
 def train(run: Run, state: TrainingState, events: EventLog, read_control: Callable[[], Control]) -> str | None:
@@ -50,6 +52,8 @@ def train(run: Run, state: TrainingState, events: EventLog, read_control: Callab
     """
     spec, progress = run.spec, state.progress
     run.model.train()
+    if progress.step == 0 and run.begins_trained and run.held_out is not None:
+        _hold_out(run, state, run.held_out, events)  # what training has to better; it is no training time
     pace_s: float | None = None
     window_begun, window_tokens, window_flops = time.monotonic(), 0, 0.0
     while not _is_done(run, state):
@@ -156,13 +160,18 @@ def _refuse_not_finite(nats: float, gradient_norm: float, step: int, rate: float
 
 
 def _step_flops(model: Llama, batch: Batch) -> float:
-    """Operations of the model for a forward and a backward pass: padding and dropout's draws are not counted."""
+    """Operations of the model for a forward and a backward pass: padding and dropout's draws are not counted.
+
+    A product costs 2 a weight forward, 2 towards its input and, where it is learnt, 2 towards the weight.
+    """
     shape = model.shape
     head = shape.vocab_size * shape.hidden_size
-    norms = (2 * shape.num_layers + 1) * shape.hidden_size
-    matrices = sum(parameter.numel() for parameter in model.parameters()) - head - norms
+    products = [parameter for parameter in model.blocks.parameters() if parameter.dim() == 2]
+    matrices = sum(parameter.numel() * (6 if parameter.requires_grad else 4) for parameter in products)
+    is_head_learnt = (model.embedding if model.head is None else model.head).weight.requires_grad
     attention = 2 * shape.num_layers * shape.num_heads * shape.head_size * batch.attended_pairs
-    return 6.0 * (matrices * batch.num_tokens + head * batch.num_labels + attention)
+    projection = head * (6 if is_head_learnt else 4)
+    return float(matrices * batch.num_tokens + projection * batch.num_labels + 6 * attention)
 
 
 def _remaining_s(run: Run, state: TrainingState, pace_s: float) -> float:
@@ -179,6 +188,8 @@ def _hold_out(run: Run, state: TrainingState, held_out: HeldOut, events: EventLo
     figures = evaluate(run.model, held_out, run.spec.sequence_length, run.hardware)
     events.metrics(progress.step, run.total_steps, figures)
     progress.last_evaluation, progress.last_evaluation_step = figures, progress.step
+    if progress.first_per_char is None:
+        progress.first_per_char = figures["eval_loss_per_char"]
     if progress.lowest_per_char is None or figures["eval_loss_per_char"] < progress.lowest_per_char:
         progress.lowest_per_char, progress.lowest_step = figures["eval_loss_per_char"], progress.step
         progress.evaluations_without_gain = 0

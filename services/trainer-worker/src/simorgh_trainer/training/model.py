@@ -4,7 +4,7 @@ Query, key and value share one product, and so do gate and up: small models are 
 Shapes: B rows, T positions, C hidden size, H heads, D head size, N tokens with a label, V vocabulary.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +31,8 @@ class ModelShape:
     max_positions: int
     rope_theta: float = 10_000.0
     norm_epsilon: float = NORM_EPSILON
+    is_tied: bool = True
+    """Whether the output projection is the embedding."""
 
     @classmethod
     def from_preset(cls, preset: ModelPreset, vocab_size: int, max_positions: int) -> "ModelShape":
@@ -49,6 +51,22 @@ class ModelShape:
     def head_size(self) -> int:
         """Channels of a head."""
         return self.hidden_size // self.num_heads
+
+
+class LayerCache:
+    """Keys and values (B, H, S, D) that one layer has computed: generation adds a position a step."""
+
+    def __init__(self) -> None:
+        self._keys: Tensor | None = None
+        self._values: Tensor | None = None
+
+    def add(self, keys_BHTD: Tensor, values_BHTD: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of the new positions, behind the earlier ones."""
+        if self._keys is not None and self._values is not None:
+            keys_BHTD = torch.cat((self._keys, keys_BHTD), dim=2)
+            values_BHTD = torch.cat((self._values, values_BHTD), dim=2)
+        self._keys, self._values = keys_BHTD, values_BHTD
+        return keys_BHTD, values_BHTD
 
 
 class RMSNorm(nn.Module):
@@ -82,18 +100,24 @@ class Block(nn.Module):
         self.gate_up = nn.Linear(shape.hidden_size, 2 * shape.intermediate_size, bias=False)
         self.down = nn.Linear(shape.intermediate_size, shape.hidden_size, bias=False)
 
-    def forward(self, x_BTC: Tensor, rope: tuple[Tensor, Tensor], mask_B1TT: Tensor) -> Tensor:
-        x_BTC = x_BTC + self._drop(self._attend(self.attention_norm(x_BTC), rope, mask_B1TT))
+    def forward(
+        self, x_BTC: Tensor, rope: tuple[Tensor, Tensor], mask_B1TT: Tensor, cache: LayerCache | None = None
+    ) -> Tensor:
+        x_BTC = x_BTC + self._drop(self._attend(self.attention_norm(x_BTC), rope, mask_B1TT, cache))
         gate, up = self.gate_up(self.feed_forward_norm(x_BTC)).chunk(2, dim=-1)
         y_BTC: Tensor = x_BTC + self._drop(self.down(functional.silu(gate) * up))
         return y_BTC
 
-    def _attend(self, x_BTC: Tensor, rope: tuple[Tensor, Tensor], mask_B1TT: Tensor) -> Tensor:
+    def _attend(
+        self, x_BTC: Tensor, rope: tuple[Tensor, Tensor], mask_B1TT: Tensor, cache: LayerCache | None
+    ) -> Tensor:
         rows, positions, _ = x_BTC.shape
         qkv = self.qkv(x_BTC).view(rows, positions, -1, self.head_size).transpose(1, 2)
         num_rotated = self.num_heads + self.num_kv_heads
         qk = _rotate(qkv[:, :num_rotated], *rope)
         keys, values = qk[:, self.num_heads :], qkv[:, num_rotated:]
+        if cache is not None:
+            keys, values = cache.add(keys, values)
         if self.num_kv_heads != self.num_heads:
             shared_by = self.num_heads // self.num_kv_heads
             keys, values = keys.repeat_interleave(shared_by, 1), values.repeat_interleave(shared_by, 1)
@@ -106,7 +130,7 @@ class Block(nn.Module):
 
 
 class Llama(nn.Module):
-    """Token ids to logits; the output projection is the embedding."""
+    """Token ids to logits; the output projection is the embedding unless the shape says otherwise."""
 
     rope_cos: Tensor
     rope_sin: Tensor
@@ -118,6 +142,7 @@ class Llama(nn.Module):
         self.embedding = nn.Embedding(shape.vocab_size, shape.hidden_size)
         self.blocks = nn.ModuleList(Block(shape, dropout_probability) for _ in range(shape.num_layers))
         self.norm = RMSNorm(shape.hidden_size, shape.norm_epsilon)
+        self.head = None if shape.is_tied else nn.Linear(shape.hidden_size, shape.vocab_size, bias=False)
         cos, sin = _rope_tables(shape)
         self.register_buffer("rope_cos", cos, persistent=False)
         self.register_buffer("rope_sin", sin, persistent=False)
@@ -134,22 +159,29 @@ class Llama(nn.Module):
                 std = residual_std if name.endswith(("out.weight", "down.weight")) else INITIAL_STD
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
 
-    def forward(self, ids_BT: Tensor, positions_BT: Tensor, mask_B1TT: Tensor) -> Tensor:
+    def forward(
+        self,
+        ids_BT: Tensor,
+        positions_BT: Tensor,
+        mask_B1TT: Tensor,
+        caches: Sequence[LayerCache | None] | None = None,
+    ) -> Tensor:
         """Hidden states (B, T, C) after the last norm; `logits` projects those that are needed.
 
         mask_B1TT: added to the attention scores, in the weights' type: 0 where a position may look, -inf elsewhere.
+        caches: one a layer, where positions come in several calls; the mask is (B, 1, T, S) then, over all S so far.
         """
         x_BTC = self.embedding(ids_BT)
         x_BTC = dropout(x_BTC, self.dropout) if self.dropout and self.training else x_BTC
         rope = (self.rope_cos[positions_BT].unsqueeze(1), self.rope_sin[positions_BT].unsqueeze(1))
-        for block in self.blocks:
-            x_BTC = block(x_BTC, rope, mask_B1TT)
+        for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
+            x_BTC = block(x_BTC, rope, mask_B1TT, cache)
         hidden_BTC: Tensor = self.norm(x_BTC)
         return hidden_BTC
 
     def logits(self, hidden_NC: Tensor) -> Tensor:
         """Scores of the next token (N, V)."""
-        return functional.linear(hidden_NC, self.embedding.weight)
+        return functional.linear(hidden_NC, self.embedding.weight if self.head is None else self.head.weight)
 
 
 def _rope_tables(shape: ModelShape) -> tuple[Tensor, Tensor]:
@@ -171,7 +203,7 @@ def to_hugging_face(weights: Mapping[str, Tensor], shape: ModelShape) -> dict[st
     named = {
         "model.embed_tokens.weight": weights["embedding.weight"],
         "model.norm.weight": weights["norm.weight"],
-    }
+    } | ({} if shape.is_tied else {"lm_head.weight": weights["head.weight"]})
     for index in range(shape.num_layers):
         ours, theirs = f"blocks.{index}.", f"model.layers.{index}."
         query, key, value = weights[ours + "qkv.weight"].split([query_size, kv_size, kv_size])
@@ -198,7 +230,7 @@ def from_hugging_face(named: Mapping[str, Tensor], shape: ModelShape) -> dict[st
     weights = {
         "embedding.weight": named["model.embed_tokens.weight"],
         "norm.weight": named["model.norm.weight"],
-    }
+    } | ({} if shape.is_tied else {"head.weight": named["lm_head.weight"]})
     for index in range(shape.num_layers):
         ours, theirs = f"blocks.{index}.", f"model.layers.{index}."
         attention, feed_forward = theirs + "self_attn.", theirs + "mlp."

@@ -13,14 +13,18 @@ _COSINE_FLOOR = 0.02  # of the learning rate: the last steps still move the weig
 
 
 class FlatWeights:
-    """All parameters of a model as views into one tensor of the compute type, beside float32 masters.
+    """The learnt parameters of a model as views into one tensor of the compute type, beside float32 masters.
 
     One cast, one norm and two fused updates a step stand for one each per parameter, which small models feel. Matrices
-    come first and decay; the norms' scales come last and do not.
+    come first and decay; the norms' scales come last and do not. Frozen parameters take the compute type in place.
     """
 
     def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
-        named = sorted(model.named_parameters(), key=lambda item: item[1].dim() < 2)
+        learnt = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+        named = sorted(learnt, key=lambda item: item[1].dim() < 2)
+        for parameter in model.parameters():
+            if not parameter.requires_grad:
+                parameter.data = parameter.data.to(dtype)
         self._sizes = {name: parameter.shape for name, parameter in named}
         self.master = torch.cat([parameter.detach().reshape(-1).float() for _, parameter in named])
         self.num_decayed = sum(parameter.numel() for _, parameter in named if parameter.dim() >= 2)

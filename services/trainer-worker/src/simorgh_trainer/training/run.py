@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from simorgh_shared.schemas.training import Keep, TrainSpec
+from simorgh_shared.schemas.training import Keep, Method, TrainSpec
 from simorgh_trainer.child.control import ControlFile
 from simorgh_trainer.child.events import EventLog
+from simorgh_trainer.training import lora
 from simorgh_trainer.training.checkpoint import (
     Progress,
     Restored,
@@ -24,10 +26,11 @@ from simorgh_trainer.training.checkpoint import (
 from simorgh_trainer.training.hardware import choose_hardware, product_limit
 from simorgh_trainer.training.loop import Run, train
 from simorgh_trainer.training.model import Llama
-from simorgh_trainer.training.model_folder import write_model
+from simorgh_trainer.training.model_folder import write_adapter, write_model, write_tuned
 from simorgh_trainer.training.optim import FlatWeights, make_optimizer
 from simorgh_trainer.training.packing import EpochPlan, plan_epoch
 from simorgh_trainer.training.prepare import Prepared, prepare
+from simorgh_trainer.training.yardsticks import answers
 
 _DECIDES_PLAN = ("sequence_length", "packing", "seed", "eval_fraction", "normalise")
 _DECIDES_NOTHING = ("name", "tags", "experiment", "priority", "checkpoints_kept")
@@ -44,16 +47,32 @@ def run_attempt(folder: Path, events: EventLog) -> None:
     model, state = build(prepared, events)
     total_steps = count_steps(prepared)
     limit = _measure_limit(prepared)
-    _announce(prepared, state, total_steps, limit, events)
+    _announce(prepared, state, count_parameters(model), total_steps, limit, events)
     save = _saver(folder, prepared, state, total_steps, events)
-    run = Run(spec, model, prepared.samples, prepared.held_out, prepared.hardware, total_steps, limit, save)
-    if prepared.start.restored is not None:
-        restore_random_states(prepared.start.restored, prepared.hardware)
+    start = prepared.start
+    run = Run(
+        spec,
+        model,
+        prepared.samples,
+        prepared.held_out,
+        prepared.hardware,
+        total_steps,
+        limit,
+        save,
+        begins_trained=start.base is not None,
+    )
+    if state.progress.step == 0:
+        _tell_answers(prepared, model, "before", events)
+    if start.restored is not None:
+        restore_random_states(start.restored, prepared.hardware)
     left = train(run, state, events, ControlFile(folder / "control.json").read)
     if left is not None:
         events.emit("left", reason=left, step=state.progress.step)
         return
-    _finish(folder, body, prepared, state, events)
+    if state.best is not None:
+        state.weights.load(state.best)
+    _tell_answers(prepared, model, "after", events)
+    _finish(folder, body, prepared, state, count_parameters(model), events)
 
 
 def build(prepared: Prepared, events: EventLog) -> tuple[Llama, TrainingState]:
@@ -61,10 +80,12 @@ def build(prepared: Prepared, events: EventLog) -> tuple[Llama, TrainingState]:
     spec, hardware, start = prepared.spec, prepared.hardware, prepared.start
     torch.manual_seed(spec.seed)
     model = Llama(start.shape, spec.dropout)
-    if start.weights is not None:
-        model.load_state_dict(start.weights)
+    if start.base is not None and (spec.method is Method.LORA or start.restored is None):
+        model.load_state_dict(start.base.weights())
     elif start.restored is None:
         model.initialise(spec.seed)
+    if spec.method is Method.LORA:
+        lora.adapt(model, spec)
     model.to(hardware.device)
     model.rope_cos, model.rope_sin = model.rope_cos.to(hardware.dtype), model.rope_sin.to(hardware.dtype)
     weights = FlatWeights(model, hardware.dtype)
@@ -117,13 +138,20 @@ def count_steps(prepared: Prepared) -> int:
     return by_epochs if spec.max_steps is None else min(by_epochs, spec.max_steps)
 
 
+def count_parameters(model: Llama) -> int:
+    """All of the model's, adapters too."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def _measure_limit(prepared: Prepared) -> float:
     shape, spec = prepared.start.shape, prepared.spec
     tokens = min(4_096, spec.batch_size * spec.sequence_length)
     return product_limit(prepared.hardware, tokens, shape.hidden_size, shape.intermediate_size)
 
 
-def _announce(prepared: Prepared, state: TrainingState, total_steps: int, limit: float, events: EventLog) -> None:
+def _announce(
+    prepared: Prepared, state: TrainingState, num_parameters: int, total_steps: int, limit: float, events: EventLog
+) -> None:
     hardware = prepared.hardware
     events.emit(
         "started",
@@ -133,7 +161,8 @@ def _announce(prepared: Prepared, state: TrainingState, total_steps: int, limit:
         omp_wait_policy=os.environ.get("OMP_WAIT_POLICY"),
         gomp_spincount=os.environ.get("GOMP_SPINCOUNT"),
         instruction_set=prepared.environment["instruction_set"],
-        num_parameters=state.weights.master.numel(),
+        num_parameters=num_parameters,
+        num_trained_parameters=state.weights.master.numel(),
         vocab_size=prepared.start.shape.vocab_size,
         total_steps=total_steps,
         train_rows=prepared.num_train_rows,
@@ -172,27 +201,53 @@ def _saver(
     return save
 
 
-def _finish(folder: Path, body: Mapping[str, Any], prepared: Prepared, state: TrainingState, events: EventLog) -> None:
-    progress, start = state.progress, prepared.start
-    is_best = prepared.spec.keep is Keep.BEST and state.best is not None
-    flat = state.weights.master if state.best is None else state.best
+def _tell_answers(prepared: Prepared, model: Llama, when: str, events: EventLog) -> None:
+    """What the model answers to the report's prompts."""
+    if prepared.prompts:
+        told = answers(model, prepared.start.row_format, prepared.prompts, prepared.hardware)
+        events.emit("answers", when=when, answers=told)
+
+
+def _finish(
+    folder: Path,
+    body: Mapping[str, Any],
+    prepared: Prepared,
+    state: TrainingState,
+    num_parameters: int,
+    events: EventLog,
+) -> None:
+    progress, spec = state.progress, prepared.spec
+    is_best = spec.keep is Keep.BEST and state.best is not None
     metrics = {
         "loss": progress.last_loss,
         **progress.last_evaluation,
+        "first_eval_loss_per_char": progress.first_per_char,
         "lowest_eval_loss_per_char": progress.lowest_per_char,
         "lowest_eval_step": progress.lowest_step,
+        "trigram_loss_per_char": prepared.trigram_per_char,
         "trained_tokens": progress.trained_tokens,
         "training_seconds": round(progress.elapsed_s, 3),
+        "num_parameters": num_parameters,
+        "num_trained_parameters": state.weights.master.numel(),
     }
     lineage = {
         "job_id": body["job_id"],
         "attempt": body["attempt"],
         "given": body.get("lineage"),
-        "spec": prepared.spec.model_dump(mode="json"),
+        "spec": spec.model_dump(mode="json"),
         "step": progress.lowest_step if is_best else progress.step,
         "environment": prepared.environment,
         "metrics": metrics,
     }
-    named = dict(state.weights.split(flat))
-    write_model(folder / "output", named, start.shape, start.tokenizer, start.tokenizer_file, lineage)
+    _write(folder / "output", prepared, dict(state.weights.split(state.weights.master)), lineage)
     events.emit("result", path="output", step=progress.step, metrics=metrics)
+
+
+def _write(final: Path, prepared: Prepared, named: Mapping[str, Tensor], lineage: Mapping[str, Any]) -> None:
+    start, base = prepared.start, prepared.start.base
+    if prepared.spec.method is Method.LORA and base is not None:
+        write_adapter(final, named, prepared.spec, base.folder, base.chat, lineage)
+    elif base is not None and base.chat is not None:
+        write_tuned(final, named, start.shape, base.folder, base.chat, lineage)
+    else:
+        write_model(final, named, start.shape, start.tokenizer, start.tokenizer_file, lineage)

@@ -6,18 +6,16 @@ that is compared with it pays for the same.
 
 from collections.abc import Iterable, Sequence
 
-from tokenizers import Tokenizer
-
 from simorgh_trainer.training.data import Row
-from simorgh_trainer.training.methods.segments import encode_segments
+from simorgh_trainer.training.formats.row_format import RowFormat, to_samples
 from simorgh_trainer.training.packing import Samples
 
 
-def encode_rows(rows: Sequence[Row], tokenizer: Tokenizer, piece_tokens: int) -> Samples:
+def encode_rows(rows: Sequence[Row], row_format: RowFormat, piece_tokens: int) -> Samples:
     """Inputs and labels of all rows."""
-    return encode_segments(rows, tokenizer, piece_tokens, lambda _: True)
+    return to_samples(row_format.encode_all(rows), piece_tokens)
 
 
-def num_characters(rows: Iterable[Row]) -> int:
-    """Characters of the rows, one end symbol for each segment counted: the divisor of a loss per character."""
-    return sum(len(text) + 1 for row in rows for _, text in row)
+def learnt_texts(rows: Iterable[Row]) -> Iterable[str]:
+    """The texts that are predicted, each with one end symbol: the divisor of a loss per character counts them."""
+    return (text for row in rows for _, text in row)
