@@ -36,7 +36,7 @@ def platform_environment(
     signing_key = data_dir / "signing.key"
     if not signing_key.exists():
         write_private(signing_key, secrets.token_urlsafe(48))
-    for folder in ("work", "cache"):
+    for folder in ("work", "cache", "spool"):
         (data_dir / folder).mkdir(exist_ok=True, mode=0o700)
     defaults = {
         "SIMORGH_ENVIRONMENT": "development",
@@ -49,6 +49,7 @@ def platform_environment(
         "SIMORGH_SIGNING_KEY_FILE": str(signing_key),
         "SIMORGH_WORK_DIR": str(data_dir / "work"),
         "SIMORGH_CACHE_DIR": str(data_dir / "cache"),
+        "SIMORGH_UPLOAD_SPOOL_DIR": str(data_dir / "spool"),
         "PYTHONUNBUFFERED": "1",
     }
     return {**defaults, **given, **own}

@@ -1,16 +1,14 @@
 """Owns the calls about datasets. Files go up and come down in pieces: their size takes no memory."""
 
-import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from simorgh_cli.api.connection import Connection, quoted
 from simorgh_cli.api.errors import body_of
+from simorgh_cli.api.files import CountedFile, Moved
 
-Moved = Callable[[int], None]
-"""Told of so many more bytes that went."""
 _CHECK_S = 300.0  # after the last byte the server checks what is left and stores it
 _CHUNK_BYTES = 1 << 20
 
@@ -22,7 +20,7 @@ def upload(
     with ExitStack() as stack:
 
         def form() -> dict[str, Any]:
-            opened = {field: stack.enter_context(_CountedFile(path, moved)) for field, path in files.items()}
+            opened = {field: stack.enter_context(CountedFile(path, moved)) for field, path in files.items()}
             parts = {field: (files[field].name, file, "application/octet-stream") for field, file in opened.items()}
             return {"files": parts, "data": dict(fields)}
 
@@ -62,17 +60,3 @@ def delete(connection: Connection, dataset_id: str) -> dict[str, Any]:
     """Take a dataset away."""
     data: dict[str, Any] = connection.call("DELETE", f"/api/datasets/{quoted(dataset_id)}")["data"]
     return data
-
-
-class _CountedFile(io.BufferedReader):
-    """A file that tells how much of it was read."""
-
-    def __init__(self, path: Path, moved: Moved) -> None:
-        super().__init__(io.FileIO(path))
-        self._moved = moved
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """The next bytes."""
-        chunk = super().read(size)
-        self._moved(len(chunk))
-        return chunk

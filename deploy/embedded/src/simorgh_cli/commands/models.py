@@ -1,17 +1,25 @@
-"""`simorgh models`: listing, looking at and deleting."""
+"""`simorgh models`: uploading, listing, looking at and deleting."""
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from simorgh_cli.api import models as calls
 from simorgh_cli.commands.options import TEXT, Invocation, ListingGroup, asks_api
-from simorgh_cli.terminal.output import moment, say, size, write_fields, write_json, write_table
+from simorgh_cli.terminal.output import moment, note, say, size, write_fields, write_json, write_table
+from simorgh_cli.terminal.text import printable
+from simorgh_cli.terminal.transfer import moving
+from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_shared.model_folders import paths
+
+_FOLDER = click.Path(exists=True, path_type=Path)
+_KINDS = ("base", "tuned", "quantised", "pruned", "exported", "speech")
 
 
 @click.group(cls=ListingGroup)
 def models() -> None:
-    """List, look at and delete models. Without a command: list them."""
+    """Upload, list, look at and delete models. Without a command: list them."""
 
 
 @models.command("list")
@@ -30,10 +38,38 @@ def list_models(invocation: Invocation, limit: int) -> None:
 
 
 @models.command()
-@click.argument("model_id", metavar="ID", type=TEXT)
+@click.argument("folder", type=_FOLDER)
+@click.option("--name", type=TEXT, help="The model's name (default: the folder's).")
+@click.option("--kind", type=click.Choice(_KINDS), help="What the model is, where its files leave a choice.")
+@asks_api
+def upload(invocation: Invocation, folder: Path, name: str | None, kind: str | None) -> None:
+    """Send FOLDER with a model's files (or one file: an archive of it, a .gguf)."""
+    files, left_out = _files_of(folder)
+    own_name = name or (folder.resolve().name if folder.is_dir() else None)
+    fields = {field: value for field, value in {"name": own_name, "kind": kind}.items() if value}
+    num_bytes = sum(path.stat().st_size for path in files.values())
+    with invocation.connected() as connection, moving("uploading", num_bytes) as moved:
+        try:
+            made = calls.upload(connection, files, fields, moved)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise InvalidInputError("file_unusable", path=str(folder), reason=reason) from error
+    made["left_out"] = sorted({*made["left_out"], *left_out})
+    if invocation.as_json:
+        write_json(made)
+        return
+    was = "" if made["created"] else " (it was there already)"
+    what = f"{made['kind']} {made['format']}, {made['num_parameters']:,} parameters, {size(made['bytes'])}"
+    say(f"Model {printable(made['name'])} ({made['id']}), version {made['version']}: {what}{was}.")
+    if made["left_out"]:
+        note(f"Left out, as no part of a model: {printable(', '.join(made['left_out']))}")
+
+
+@models.command()
+@click.argument("model_id", metavar="MODEL", type=TEXT)
 @asks_api
 def show(invocation: Invocation, model_id: str) -> None:
-    """One model with its versions."""
+    """One model with its versions, by its name or an id."""
     with invocation.connected() as connection:
         found = calls.get(connection, model_id)
     if invocation.as_json:
@@ -44,7 +80,9 @@ def show(invocation: Invocation, model_id: str) -> None:
         (
             one["version_id"],
             f"v{one['version']}",
+            one["kind"],
             one["format"],
+            f"{one['num_parameters']:,}" if one["num_parameters"] else "",
             size(one["bytes"]),
             one["job_id"] or "",
             ", ".join(f"{name} {_figure(value)}" for name, value in one["metrics"].items()),
@@ -52,11 +90,12 @@ def show(invocation: Invocation, model_id: str) -> None:
         for one in found["versions"]
     ]
     say("")
-    write_table(("VERSION ID", "VERSION", "FORMAT", "SIZE", "RUN", "MEASURED"), rows, "It has no versions.")
+    header = ("VERSION ID", "VERSION", "KIND", "FORMAT", "PARAMETERS", "SIZE", "RUN", "MEASURED")
+    write_table(header, rows, "It has no versions.")
 
 
 @models.command()
-@click.argument("model_id", metavar="ID", type=TEXT)
+@click.argument("model_id", metavar="MODEL", type=TEXT)
 @asks_api
 def delete(invocation: Invocation, model_id: str) -> None:
     """Take a model away: nobody can ask it any more."""
@@ -66,6 +105,15 @@ def delete(invocation: Invocation, model_id: str) -> None:
         write_json(gone)
     else:
         say(f"Deleted model {gone['id']}.")
+
+
+def _files_of(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """The files to send by their path in the folder, and the names of those that are no part of a model."""
+    if not folder.is_dir():
+        return {folder.name: folder}, []
+    found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    left_out = [name for name in found if paths.is_left_out(name)]
+    return {name: path for name, path in found.items() if name not in left_out}, left_out
 
 
 def _newest(model: dict[str, Any]) -> tuple[str, str, str]:
