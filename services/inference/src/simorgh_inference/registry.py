@@ -63,12 +63,15 @@ class FolderSource:
 
     def cached(self) -> Mapping[str, float]:
         """The folder, where it holds a model."""
-        config = self._folder / "config.json"
-        return {self._folder.name: config.stat().st_mtime} if config.is_file() else {}
+        for name in ("config.json", "adapter_config.json"):
+            config = self._folder / name
+            if config.is_file():
+                return {self._folder.name: config.stat().st_mtime}
+        return {}
 
     def parts(self) -> Mapping[str, health.Check]:
         """The folder."""
-        return {"folder": lambda: health.OK if self.cached() else "holds no config.json"}
+        return {"folder": lambda: health.OK if self.cached() else "holds no config.json or adapter_config.json"}
 
 
 class RegistrySource:

@@ -8,13 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
-from simorgh_api.usecases import models
+from simorgh_api.usecases.bases import Base
 from simorgh_api.usecases.datasets import ensure_sample_dataset
-from simorgh_shared.db.models import Checkpoint, Dataset, DatasetVersion, Job, Model, ModelVersion
+from simorgh_shared.db.models import Checkpoint, Dataset, DatasetVersion, Job
 from simorgh_shared.domain.errors import InvalidInputError, NotFoundError
 from simorgh_shared.domain.jobs import JobType, Queue
 from simorgh_shared.queue.submit import NewJob, enqueue, has_live_worker
-from simorgh_shared.schemas.training import PRESETS, Device, Method, TrainSpec
+from simorgh_shared.schemas.training import Device, Method, TrainSpec
 from simorgh_shared.storage.blobs import BlobStore
 
 
@@ -35,15 +35,16 @@ def start(
     user_id: str,
     spec: TrainSpec,
     dataset_version_id: str,
+    base: Base | None = None,
     init_checkpoint_id: str | None = None,
     repeat: Repeat = _FIRST,
 ) -> tuple[str, str]:
     """Queue a training job; its id and its queue.
 
-    Raises: InvalidInputError for a method that does not fit, NotFoundError for a model or checkpoint that there is not.
+    base: the version that the spec's model means; None for a preset.
+    Raises: InvalidInputError for a method that does not fit the rows, NotFoundError for a checkpoint that there is not.
     """
     _require_fitting_rows(session, spec, dataset_version_id)
-    base = None if spec.preset is not None else _pin_base(session, project_id, spec.model)
     if init_checkpoint_id is not None:
         _require_checkpoint(session, project_id, init_checkpoint_id)
     queue = choose_queue(session, spec)
@@ -71,7 +72,7 @@ def start(
     return job_id, queue
 
 
-def _job_spec(spec: TrainSpec, dataset_version_id: str, base: "_Base | None") -> dict[str, Any]:
+def _job_spec(spec: TrainSpec, dataset_version_id: str, base: Base | None) -> dict[str, Any]:
     """The parameters with what they name pinned to a version."""
     return spec.model_dump(mode="json") | {
         "dataset_version_id": dataset_version_id,
@@ -122,33 +123,11 @@ def newest_version(session: Session, project_id: str, dataset: str) -> str:
     return found
 
 
-@dataclass(frozen=True)
-class _Base:
-    """The model that is trained further."""
-
-    version_id: str
-    name: str
-
-
-def _pin_base(session: Session, project_id: str, model: str) -> _Base:
-    try:
-        version_id = models.resolve(session, project_id, model)
-    except NotFoundError as error:
-        raise NotFoundError("run_unknown_model", model=model, known=", ".join(PRESETS)) from error
-    row = session.execute(
-        sa.select(ModelVersion.format, Model.name)
-        .join(Model, Model.id == ModelVersion.model_id)
-        .where(ModelVersion.id == version_id)
-    ).one()
-    if row.format != "safetensors":
-        raise InvalidInputError("base_model_unfit", reason=f"it is kept as {row.format}, and safetensors is needed")
-    return _Base(version_id, row.name)
-
-
 def _require_fitting_rows(session: Session, spec: TrainSpec, dataset_version_id: str) -> None:
     version = session.get_one(DatasetVersion, dataset_version_id)
-    if spec.method is Method.SFT and version.row_schema == "text":
-        raise InvalidInputError("method_unfit", method="sft", reason="the rows hold no answers", fitting="pretrain")
+    if spec.method in (Method.SFT, Method.LORA) and version.row_schema == "text":
+        reason = "the rows hold no answers"
+        raise InvalidInputError("method_unfit", method=str(spec.method), reason=reason, fitting="pretrain")
 
 
 def _require_checkpoint(session: Session, project_id: str, checkpoint_id: str) -> None:

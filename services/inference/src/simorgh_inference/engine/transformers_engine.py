@@ -16,6 +16,7 @@ from simorgh_inference.engine.prompt import PromptMaker
 from simorgh_inference.engine.protocol import GenerateRequest, Piece
 from simorgh_inference.engine.text import TextStream
 
+ADAPTER_FILE = "adapter_config.json"
 _GREEDY_BELOW = 1e-5  # logits divided by less overflow, and what cannot be drawn from ends the engine
 
 
@@ -37,9 +38,7 @@ class TransformersEngine:
 
     def __init__(self, folder: Path) -> None:
         self._tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        self._model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
-        ).eval()
+        self._model = _load(folder).eval()
         self._prompts = PromptMaker(self._tokenizer)
         configured = self._model.generation_config.eos_token_id
         self._eos = set(configured if isinstance(configured, list) else [configured]) | {self._tokenizer.eos_token_id}
@@ -110,6 +109,24 @@ class TransformersEngine:
         if "finish" in piece:
             piece["prompt_tokens"], piece["completion_tokens"] = len(sequence.prompt), sequence.num_new
         return piece
+
+
+def _load(folder: Path) -> Any:
+    """The weights in float32; an adapter is merged into the base that lies in its folder."""
+    if not (folder / ADAPTER_FILE).is_file():
+        return _load_whole(folder)
+    base = folder / "base"
+    if not base.is_dir():
+        raise ValueError("this is an adapter without its base model: upload them as one folder, the base in `base`")
+    from peft import PeftModel  # takes seconds to load, and few models need it
+
+    return PeftModel.from_pretrained(_load_whole(base), folder).merge_and_unload()
+
+
+def _load_whole(folder: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+    )
 
 
 def _choose(logits_V: torch.Tensor, request: GenerateRequest, generator: torch.Generator) -> int:

@@ -12,6 +12,7 @@ from simorgh_shared.db.repositories import models
 from simorgh_shared.db.repositories.models import NewModel
 from simorgh_shared.domain.errors import NotFoundError
 from simorgh_shared.queue.leases import Lease
+from simorgh_shared.schemas.training import Method
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.blobs import ArtifactLostError
 from simorgh_shared.storage.manifests import Entry
@@ -38,7 +39,7 @@ def plan(session: Session, lease: Lease) -> LaunchPlan:
     checkpoint_id = lease.checkpoint_id or lease.init_checkpoint_id
     if checkpoint_id is not None:
         inputs["checkpoint"] = _checkpoint_files(session, checkpoint_id)
-    elif base_version_id is not None:
+    if base_version_id is not None:  # beside a checkpoint too, which holds only what is learnt
         inputs["base_model"] = _model_files(session, base_version_id)
     run = {
         "job_id": lease.job_id,
@@ -67,20 +68,24 @@ def plan(session: Session, lease: Lease) -> LaunchPlan:
 
 
 def keep(session: Session, lease: Lease, result: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:
-    """Register the model that the child's output is."""
-    metrics = result.get("metrics", {})
+    """Register the model that the child's output is. An adapter takes its base along, whose bytes are stored."""
+    spec, metrics = lease.spec, result.get("metrics", {})
+    is_adapter = spec.get("method") == Method.LORA
+    if is_adapter:
+        base = _model_files(session, spec["base_version_id"])
+        entries = [*entries, *(Entry(f"base/{file.path}", file.blob) for file in base)]
     new = NewModel(
-        name=lease.spec.get("name") or f"{lease.spec.get('model', 'model')}-{lease.job_id[-6:]}",
-        kind="base" if lease.spec.get("method") == "pretrain" else "tuned",
+        name=spec.get("name") or f"{spec.get('model', 'model')}-{lease.job_id[-6:]}",
+        kind="adapter" if is_adapter else "base" if spec.get("method") == Method.PRETRAIN else "tuned",
         format="safetensors",
         entries=entries,
         lineage={
             "job_id": lease.job_id,
             "attempt": lease.attempt,
-            "dataset_version_id": lease.spec.get("dataset_version_id"),
+            "dataset_version_id": spec.get("dataset_version_id"),
             "init_checkpoint_id": lease.init_checkpoint_id,
-            "base_version_id": lease.spec.get("base_version_id"),
-            "spec": lease.spec,
+            "base_version_id": spec.get("base_version_id"),
+            "spec": spec,
         },
         metrics=metrics,
         num_parameters=metrics.get("num_parameters"),
