@@ -2,19 +2,27 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from simorgh_cli.api import datasets as calls
+from simorgh_cli.api import direct as direct_calls
+from simorgh_cli.api.connection import Connection
 from simorgh_cli.commands.options import TEXT, Invocation, ListingGroup, asks_api
 from simorgh_cli.terminal.output import moment, note, say, size, write_fields, write_json, write_table
 from simorgh_cli.terminal.text import printable, whole
+from simorgh_shared.datasets.files import JOB_FORMATS, suffix_of
 from simorgh_shared.domain.errors import InvalidInputError
 
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_DIRECT_FROM_BYTES = 64_000_000
+_INTERRUPTED = 130
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -55,30 +63,43 @@ def list_datasets(invocation: Invocation, limit: int) -> None:
 @click.option("--on-error", type=click.Choice(["refuse", "skip"]), help="What becomes of a file with bad rows.")
 @click.option("--dataset", "dataset_id", type=TEXT, metavar="ID", help="Make this the next version of a dataset.")
 @click.option("--kind", type=click.Choice(["auto", "qa", "messages", "text"]), help="The kind of rows.")
+@click.option("--direct", is_flag=True, help="Send it in parts straight to storage, whatever its size.")
 @click.option("--columns", type=TEXT, help='Our fields and yours, such as {"question": "prompt"}.')
 @asks_api
 def upload(
-    invocation: Invocation, file: Path, test: Path | None, kind: str | None, columns: str | None, **named: str | None
-) -> None:
-    """Send FILE (.jsonl, .json or .csv) as a dataset. Bad rows are told by line."""
+    invocation: Invocation,
+    file: Path,
+    test: Path | None,
+    kind: str | None,
+    columns: str | None,
+    direct: bool,
+    **named: str | None,
+) -> int:
+    """Send FILE (.jsonl, .json, .csv, .parquet, .zip or .tar) as a dataset. Bad rows are told by line.
+
+    A large file goes straight to storage in parts. When that is interrupted, the same command goes on where it was.
+    """
     files = {"dataset": file} | ({"test": test} if test is not None else {})
     said = {"row_schema": kind, "columns": columns, **named}
     fields = {field: value for field, value in said.items() if value is not None}
-    num_bytes = sum(path.stat().st_size for path in files.values())
-    with invocation.connected() as connection, _moving("uploading", num_bytes) as moved:
+    with invocation.connected() as connection:
         try:
-            made = calls.upload(connection, files, fields, moved)
+            made = _upload(connection, files, fields, direct=direct)
         except OSError as error:
             raise InvalidInputError("file_unusable", path=str(file), reason=_reason(error)) from error
+        except KeyboardInterrupt:
+            note("Interrupted. A file that goes in parts goes on where it was when you run the same command again.")
+            return _INTERRUPTED
     if invocation.as_json:
         write_json(made)
-        return
+        return 0
     was = "" if made["created"] else " (it was there already)"
     say(f"Dataset {made['id']}, version {made['version']}: {made['rows']:,} {made['row_schema']} rows{was}.")
     if made["error_count"]:
         note(f"{made['error_count']:,} rows were left out:")
         for error_line in made["errors"]:
             note(f"  {printable(error_line)}")
+    return 0
 
 
 @datasets.command()
@@ -157,6 +178,30 @@ def delete(invocation: Invocation, dataset_id: str) -> None:
         say(f"Deleted dataset {gone['id']}.")
 
 
+def _upload(
+    connection: Connection, files: Mapping[str, Path], fields: Mapping[str, str], *, direct: bool
+) -> dict[str, Any]:
+    """In one request, or where that is better in parts."""
+    num_bytes = sum(path.stat().st_size for path in files.values())
+    needs_job = any(suffix_of(path.name) in JOB_FORMATS for path in files.values())
+    if num_bytes and (direct or needs_job or num_bytes > _DIRECT_FROM_BYTES):
+        options: dict[str, Any] = dict(fields)
+        if "columns" in fields:
+            options["columns"] = _as_columns(fields["columns"])
+        with _moving("uploading", num_bytes) as bar:
+            watcher = direct_calls.Watcher(bar.advance, bar.check)
+            return direct_calls.upload(connection, list(files.values()), options, watcher)
+    with _moving("uploading", num_bytes) as bar:
+        return calls.upload(connection, files, fields, bar.advance)
+
+
+def _as_columns(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter("It is no JSON object.", param_hint="--columns") from error
+
+
 def _save(chunks: Iterator[bytes], path: Path) -> int:
     """Write beside the file and put it in place when it is whole."""
     partial = path.with_name(f".{path.name}.part")
@@ -171,17 +216,30 @@ def _save(chunks: Iterator[bytes], path: Path) -> int:
     return num_bytes
 
 
+class _Bar:
+    """A bar on standard error where that is a terminal: bytes that went, then bytes that were checked."""
+
+    def __init__(self, progress: "Progress", task: "TaskID") -> None:
+        self._progress, self._task = progress, task
+
+    def advance(self, num_bytes: int) -> None:
+        """So many more went."""
+        self._progress.advance(self._task, num_bytes)
+
+    def check(self, num_bytes: int, total: int) -> None:
+        """So many of all are checked."""
+        self._progress.update(self._task, description="checking", completed=num_bytes, total=total)
+
+
 @contextmanager
-def _moving(what: str, num_bytes: int) -> Iterator[calls.Moved]:
-    """A bar on standard error where that is a terminal."""
+def _moving(what: str, num_bytes: int) -> Iterator[_Bar]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=num_bytes)
-        yield lambda count: progress.advance(task, count)
+        yield _Bar(progress, progress.add_task(what, total=num_bytes))
 
 
 def _as_text(row: dict[str, Any]) -> str:
