@@ -8,13 +8,13 @@ TORCH := torch==2.13.0
 STAMP := $(VENV)/.installed
 # Each test process has its own servers; the tests of a module stay together.
 TEST_PROCESSES ?= 2
-SOURCES := shared/src services/*/src deploy/embedded/src tests
+SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up test check lint types imports format contract lock clean
+.PHONY: help setup run up test check lint types imports format contract trial-large-upload lock clean
 
 help: ## Show what each target does
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Install everything into .venv (done by the other targets when needed)
 
@@ -55,6 +55,9 @@ format: $(STAMP) ## Format the code
 
 contract: $(STAMP) ## Write contracts/openapi.json from the code
 	$(BIN)/python -m simorgh_api.contract contracts/openapi.json
+
+trial-large-upload: $(STAMP) ## Send 5 GB straight to storage with a client that is killed twice (20 GB of disk, minutes)
+	$(BIN)/python benchmarks/large_upload.py
 
 lock: ## Compile constraints.txt anew from the distributions (needs .venv with uv)
 	$(BIN)/python -c "import tomllib, sys; [print(d) for f in sys.argv[1:] for d in tomllib.load(open(f, 'rb'))['project']['dependencies'] \
