@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from simorgh_shared.datasets.rows import MessagesRow, QaRow, RowSchema, TextRow, typed_decoder
+from simorgh_shared.datasets.rows import AudioRow, MessagesRow, PreferenceRow, QaRow, RowSchema, TextRow, typed_decoder
 from simorgh_shared.domain.errors import InvalidInputError
 
 Segment = tuple[str, str]
@@ -69,8 +69,11 @@ def read_rows(
     return rows
 
 
-def row_segments(row: QaRow | MessagesRow | TextRow) -> Row:
-    """Who says what in a row."""
+def row_segments(row: QaRow | MessagesRow | TextRow | PreferenceRow | AudioRow) -> Row:
+    """Who says what in a row.
+
+    Raises: ValueError for a kind that no method learns from; the gateway refuses it before.
+    """
     match row:
         case QaRow():
             return (("user", row.question), ("assistant", row.answer))
@@ -78,6 +81,8 @@ def row_segments(row: QaRow | MessagesRow | TextRow) -> Row:
             return (("text", row.text),)
         case MessagesRow():
             return tuple((_ROLES.get(turn.role, turn.role), turn.content) for turn in row.messages)
+        case PreferenceRow() | AudioRow():
+            raise ValueError("no method learns from rows of this kind")
 
 
 def hold_out(rows: Sequence[Row], fraction: float, seed: int) -> tuple[list[Row], list[Row]]:

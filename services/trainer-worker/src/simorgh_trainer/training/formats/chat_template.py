@@ -4,6 +4,7 @@ The template is rendered by transformers' sandbox. A special token inside a row'
 it is made of, as the serving engine takes it.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -65,7 +66,7 @@ class ChatTemplate:
         """Every segment as a text of its own, closed by the end token, without the template: plain continued text."""
         end = int(self._chat.eos_token_id)
         for row in rows:
-            ids = [token for _, text in row for token in (*self._ids(text, is_literal=True)[0], end)]
+            ids = [token for _, text in row for token in (*self._ids(text, is_literal=True), end)]
             begin = self._chat.bos_token_id if self._chat.bos_token_id is not None else end
             yield with_labels([begin, *ids], [False, *[True] * len(ids)])
 
@@ -78,13 +79,11 @@ class ChatTemplate:
             written, kept = self._write(row)
             ids: list[int] = []
             learnt: list[bool] = []
-            for start, piece, is_literal in _pieces(written.text, kept):
-                piece_ids, offsets = self._ids(piece, is_literal=is_literal)
+            for start, piece, is_literal in _pieces(written.text, kept, written.spans):
+                piece_ids = self._ids(piece, is_literal=is_literal)
                 ids += piece_ids
-                for left, right in offsets:
-                    # A mark is one place of the written text, however long the token that it stands for.
-                    place = (start, start) if is_literal else (start + left, start + right)
-                    learnt.append(any(begin <= place[0] and place[1] <= end for begin, end in written.spans))
+                is_learnt = any(begin <= start < end for begin, end in written.spans)
+                learnt += [is_learnt] * len(piece_ids)
             yield with_labels(ids, learnt)
 
     def prompt(self, row: Row) -> list[int]:
@@ -92,7 +91,7 @@ class ChatTemplate:
         messages, kept = self._marked(row)
         text = self._render(messages, prompts=True)
         pieces = _pieces(text, kept)
-        return [token for _, piece, is_literal in pieces for token in self._ids(piece, is_literal=is_literal)[0]]
+        return [token for _, piece, is_literal in pieces for token in self._ids(piece, is_literal=is_literal)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids without special tokens."""
@@ -139,10 +138,9 @@ class ChatTemplate:
             roles = ", ".join(message["role"] for message in messages)
             raise _unfit(f"its chat template refuses a row with the roles {roles} ({error})") from error
 
-    def _ids(self, text: str, *, is_literal: bool) -> tuple[list[int], list[tuple[int, int]]]:
+    def _ids(self, text: str, *, is_literal: bool) -> list[int]:
         self.tokenizer.encode_special_tokens = is_literal
-        encoding = self.tokenizer.encode(text, add_special_tokens=False)
-        return encoding.ids, encoding.offsets
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def _end_tokens(self, folder: Path) -> list[str]:
         """The tokenizer's end token and those that the generation settings name."""
@@ -157,18 +155,18 @@ class ChatTemplate:
         return names
 
 
-def _pieces(text: str, kept: Sequence[str]) -> Iterator[tuple[int, str, bool]]:
-    """Where each piece of a rendered text begins, the piece, and whether it is a special token taken literally."""
-    start = 0
-    for match in _MARK.finditer(text):
-        number = int(match.group(1))
-        if number < len(kept):
-            if match.start() > start:
-                yield start, text[start : match.start()], False
-            yield match.start(), kept[number], True
-            start = match.end()
-    if start < len(text):
-        yield start, text[start:], False
+def _pieces(text: str, kept: Sequence[str], spans: Sequence[tuple[int, int]] = ()) -> Iterator[tuple[int, str, bool]]:
+    """Where each piece of a rendered text begins, the piece, and whether it is a special token taken literally.
+
+    An answer is a piece of its own: no token reaches from the prompt into it, as none does when the model is served.
+    """
+    marks = {match.start(): match for match in _MARK.finditer(text) if int(match.group(1)) < len(kept)}
+    cuts = {0, len(text), *(place for span in spans for place in span)}
+    cuts |= {place for match in marks.values() for place in match.span()}
+    places = sorted(cuts)
+    for start, end in itertools.pairwise(places):
+        mark = marks.get(start)
+        yield start, kept[int(mark.group(1))] if mark else text[start:end], mark is not None
 
 
 def _unfit(reason: str) -> InvalidInputError:
