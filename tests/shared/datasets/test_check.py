@@ -237,3 +237,62 @@ class TestChild:
         assert not report["valid"]
         assert "longer than 4194304 bytes" in json.dumps(report)
         assert growth < 64 * 2**20
+
+
+PREFERENCE = '{"prompt":"پایتخت ایران؟","chosen":"تهران","rejected":"شیراز"}'
+
+
+class TestPreference:
+    @pytest.mark.parametrize(
+        ("name", "data"),
+        [
+            ("jsonl", PREFERENCE + "\n"),
+            ("json", f"[{PREFERENCE}]"),
+            ("csv", "prompt,chosen,rejected\nپایتخت ایران؟,تهران,شیراز\n"),
+        ],
+    )
+    def test_is_told_by_its_fields(self, tmp_path, name, data):
+        """R-DATA-2: in each format, and kept under its own names."""
+        clean = tmp_path / "clean"
+        report = check(data, name, clean=clean)
+        assert (report.row_schema, report.valid, report.rows) == (RowSchema.PREFERENCE, True, 1)
+        assert (clean.read_text() if report.clean_needed else data) == PREFERENCE + "\n"
+
+    def test_is_told_beside_messages(self):
+        """R-DATA-2: published files often hold the chosen answer as a chat too."""
+        row = PREFERENCE.replace("}", ',"messages":[{"role":"user","content":"x"}]}')
+        assert check(row).row_schema is RowSchema.PREFERENCE
+
+    def test_columns_are_mapped(self, tmp_path):
+        """R-DATA-2."""
+        clean = tmp_path / "clean"
+        columns = {"prompt": "question", "chosen": "better", "rejected": "worse"}
+        report = check('{"question":"a","better":"b","worse":"c"}', columns=columns, clean=clean)
+        assert report.row_schema is RowSchema.PREFERENCE
+        assert clean.read_text() == '{"prompt":"a","chosen":"b","rejected":"c"}\n'
+
+    @pytest.mark.parametrize(
+        ("row", "reason"),
+        [
+            ('{"prompt":"a","chosen":"b"}', "the field rejected is missing"),
+            ('{"prompt":"a","chosen":" ","rejected":"c"}', "the field chosen is empty"),
+            ('{"prompt":"a","chosen":["b"],"rejected":"c"}', "the field chosen is a list, but must be a text"),
+        ],
+    )
+    def test_a_bad_row_says_why(self, row, reason):
+        """R-DATA-3."""
+        report = check(f"{PREFERENCE}\n{row}")
+        assert (report.error_count, report.valid_lines) == (1, 1)
+        assert report.errors[0].startswith(f"Line 2: {reason}")
+
+    def test_a_prompt_alone_is_none(self):
+        """R-DATA-2: prompt and completion are a question and an answer under other names."""
+        assert check('{"prompt":"a","completion":"b"}').problem == "dataset_unknown_schema"
+
+
+class TestAudio:
+    def test_rows_without_their_clips_are_refused(self):
+        """R-DATA-2: what to send is said."""
+        report = check('{"file_name":"a.wav","text":"b"}', row_schema=RowSchema.AUDIO)
+        assert report.problem == "dataset_not_format"
+        assert "metadata.jsonl" in str(refusal(report))

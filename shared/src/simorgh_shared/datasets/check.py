@@ -112,6 +112,9 @@ def _judge(intake: Intake, options: CheckOptions, clean: Path | None) -> tuple[C
         def start(names: frozenset[str]) -> Tally:
             nonlocal tally
             row_schema = options.row_schema or schema_of_columns(names, options.columns)
+            if row_schema is RowSchema.AUDIO:
+                reason = "audio rows need their clips: send a .zip or .tar with metadata.jsonl, or .parquet"
+                raise InvalidInputError("dataset_not_format", format="an audio set", reason=reason)
             if row_schema is None:
                 found = ", ".join(sorted(name[:40] for name in names)[:10]) or "none"
                 raise InvalidInputError("dataset_unknown_schema", found=found)

@@ -9,6 +9,7 @@ from simorgh_shared.datasets.rows import (
     MAX_ROW_BYTES,
     Message,
     MessagesRow,
+    PreferenceRow,
     QaRow,
     Row,
     RowSchema,
@@ -104,5 +105,9 @@ def _values_of(row: Row) -> Iterator[tuple[str, str]]:
     elif isinstance(row, MessagesRow):
         for place, turn in enumerate(row.messages, start=1):
             yield f"messages ({place}. content)", turn.content
+    elif isinstance(row, PreferenceRow):
+        yield "prompt", row.prompt
+        yield "chosen", row.chosen
+        yield "rejected", row.rejected
     else:
         yield "text", row.text

@@ -11,10 +11,9 @@ from simorgh_shared.datasets.explain import explain_cells, explain_json, fault_o
 from simorgh_shared.datasets.intake import Intake, iter_blocks, iter_items
 from simorgh_shared.datasets.rows import (
     MAX_ROW_BYTES,
-    QaRow,
+    ROW_TYPES,
     Row,
     RowSchema,
-    TextRow,
     fields_of,
     schema_of_columns,
     typed_decoder,
@@ -59,7 +58,7 @@ def judge_csv(intake: Intake, start: StartTally) -> Tally | None:
     _require_columns(header, tally)
     csv.field_size_limit(MAX_ROW_BYTES)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    row_type = QaRow if tally.row_schema is RowSchema.QA else TextRow
+    row_type = ROW_TYPES[tally.row_schema]
     fields = fields_of(tally.row_schema)
     while True:
         place = f"Line {lines.start_row()}"
@@ -80,7 +79,8 @@ def judge_csv(intake: Intake, start: StartTally) -> Tally | None:
         if fault:
             tally.refuse(place, fault)
         else:
-            tally.take([row_type(*(named[tally.columns.get(field, field)] for field in fields))])
+            values = {field: named[tally.columns.get(field, field)] for field in fields}
+            tally.take([msgspec.convert(values, row_type)])
 
 
 def _require_columns(header: list[str], tally: Tally) -> None:

@@ -24,11 +24,13 @@ Cell = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CELL_CHARACTERS)
 
 
 class RowSchema(StrEnum):
-    """The kinds of rows that training takes."""
+    """The kinds of rows."""
 
     QA = "qa"
     MESSAGES = "messages"
     TEXT = "text"
+    PREFERENCE = "preference"
+    AUDIO = "audio"
 
 
 class QaRow(msgspec.Struct, frozen=True, gc=False):
@@ -61,18 +63,49 @@ class TextRow(msgspec.Struct, frozen=True, gc=False):
     text: Cell
 
 
-Row = QaRow | MessagesRow | TextRow
+class PreferenceRow(msgspec.Struct, frozen=True, gc=False):
+    """A prompt with the better and the worse of two answers."""
 
-ROW_TYPES: dict[RowSchema, type[QaRow] | type[MessagesRow] | type[TextRow]] = {
+    prompt: Cell
+    chosen: Cell
+    rejected: Cell
+
+
+class AudioRow(msgspec.Struct, frozen=True, gc=False):
+    """A clip and what is said in it. What follows the text is told by the clip itself, never by who sends it."""
+
+    file_name: Cell
+    text: Cell
+    clip: str = ""
+    """Where the clip lies in the version's manifest."""
+    sha256: str = ""
+    bytes: int = 0
+    format: str = ""
+    sample_rate: int = 0
+    channels: int = 0
+    duration_s: float = 0.0
+
+
+Row = QaRow | MessagesRow | TextRow | PreferenceRow | AudioRow
+
+ROW_TYPES: dict[RowSchema, type[Row]] = {
     RowSchema.QA: QaRow,
     RowSchema.MESSAGES: MessagesRow,
     RowSchema.TEXT: TextRow,
+    RowSchema.PREFERENCE: PreferenceRow,
+    RowSchema.AUDIO: AudioRow,
 }
+_FIELDS: dict[RowSchema, tuple[str, ...]] = {
+    **{row_schema: row_type.__struct_fields__ for row_schema, row_type in ROW_TYPES.items()},
+    RowSchema.AUDIO: ("file_name", "text"),
+}
+TEXT_SCHEMAS = tuple(row_schema for row_schema in RowSchema if row_schema is not RowSchema.AUDIO)
+"""Those whose rows are all that there is: a clip is not in its row."""
 
 
 def fields_of(row_schema: RowSchema) -> tuple[str, ...]:
     """The required fields of a schema, in the order in which they are written."""
-    return ROW_TYPES[row_schema].__struct_fields__
+    return _FIELDS[row_schema]
 
 
 def typed_decoder(row_schema: RowSchema, columns: Mapping[str, str]) -> msgspec.json.Decoder[Row]:
@@ -122,13 +155,15 @@ def schema_of_columns(names: frozenset[str], columns: Mapping[str, str]) -> RowS
     One of a schema's fields is enough, so that a row with only a question is a bad `qa` row (which can be
     explained) and not an unknown one. A mapping decides before any name.
     """
-    for row_schema in RowSchema:
+    for row_schema in TEXT_SCHEMAS:
         if any(field in columns for field in fields_of(row_schema)):
             return row_schema
+    if {"chosen", "rejected"} <= names:  # such files often hold the chosen answer as messages once more
+        return RowSchema.PREFERENCE
     for row_schema in (RowSchema.MESSAGES, RowSchema.QA, RowSchema.TEXT):
         if any(field in names for field in fields_of(row_schema)):
             return row_schema
-    return None
+    return RowSchema.PREFERENCE if names & {"chosen", "rejected"} else None  # a prompt alone is no preference
 
 
 def is_blank(text: str) -> bool:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
-from simorgh_shared.datasets.rows import MessagesRow, QaRow, Row, TextRow
+from simorgh_shared.datasets.rows import AudioRow, MessagesRow, PreferenceRow, QaRow, Row, TextRow
 from simorgh_shared.persian.code_points import comparison_key
 
 RowT = TypeVar("RowT", bound=Row)
@@ -25,8 +25,10 @@ def row_keys(row: Row) -> list[str]:
     """What of a row must not stand on both sides; a sentence without letters or digits is its own key."""
     if isinstance(row, QaRow):
         values = [row.question, row.answer]
-    elif isinstance(row, TextRow):
+    elif isinstance(row, TextRow | AudioRow):
         values = [row.text]
+    elif isinstance(row, PreferenceRow):
+        values = [row.prompt, row.chosen, row.rejected]
     else:
         assert isinstance(row, MessagesRow)
         values = [turn.content for turn in row.messages if turn.role in ("user", "assistant")]

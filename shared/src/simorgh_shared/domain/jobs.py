@@ -59,6 +59,8 @@ class JobType(StrEnum):
     TRAIN = "train"
     IMPORT = "import"
     """Checks files that were sent straight to storage, and makes a dataset version of them."""
+    CONVERT = "convert"
+    """Makes a dataset with rows of another kind."""
     PROBE = "probe"
     """Does nothing for a while in the worker's own process: shows that a queue is served and how fast."""
     STATISTICS = "statistics"

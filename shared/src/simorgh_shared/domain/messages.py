@@ -100,9 +100,12 @@ _EN: dict[str, str] = {
     "dataset_empty": "The file holds no rows. Upload one with at least one row.",
     "dataset_not_utf8": "The file is not UTF-8 text: byte {offset}, in line {line}. Save it as UTF-8 and upload it again.",
     "dataset_not_format": "The file is not {format}: {reason}. Give it the suffix of what it is, or correct it.",
-    "dataset_unknown_schema": "The fields ({found}) are of no known kind of row. Use question and answer, messages, or text, or say which columns they are with columns.",
+    "dataset_unknown_schema": "The fields ({found}) are of no known kind of row. Use question and answer, messages, text, or prompt, chosen and rejected, or say which columns they are with columns.",
     "dataset_invalid": "{errors} of {rows} rows cannot be used. Correct them, or upload with on_error=skip to keep the others.",
     "dataset_no_valid_rows": "None of the {rows} rows can be used. Correct the file and upload it again.",
+    "conversion_unknown": "{found} rows cannot become {to} rows. They can become: {possible}.",
+    "conversion_failed": "{errors} of {rows} rows cannot be converted. Correct them, or convert with on_error=skip to leave them out.",
+    "row_no_pair": "no turn of the assistant's follows one of the user's.",
     "row_bad_json": "this is not one JSON object ({reason}).",
     "row_not_object": "a row is a JSON object, this is {found}.",
     "row_too_deep": "the JSON is nested too deep.",
@@ -156,6 +159,7 @@ _EN: dict[str, str] = {
     "engine_lost": "The engine that held this request has died. Nothing else is lost; send the request again.",
     "engine_busy": "The model has as many requests as it takes. Try again in {retry_after_s} s.",
     "model_damaged": "The file {path} of model {model} is missing or damaged in storage, so the model cannot be loaded. Restore the file from a backup, or make the model again and ask for its new version.",
+    "model_unservable": "The model {model} cannot be chatted with: {reason}. Choose another model, or convert this one.",
     "engine_start_failed": "The engine of model {model} did not start: {reason}",
 }
 

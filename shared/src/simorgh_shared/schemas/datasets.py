@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-RowSchemaName = Literal["qa", "messages", "text"]
+from simorgh_shared.schemas.envelope import RequestBody
+
+RowSchemaName = Literal["qa", "messages", "text", "preference", "audio"]
 SplitName = Literal["train", "test"]
 
 
@@ -68,6 +70,18 @@ class UploadView(DatasetView):
     """Rows that were dropped (`on_error=skip`)."""
     errors: list[str]
     """Where and why, for the first ten of them; those of the test split begin with `test: `."""
+
+
+class ConvertBody(RequestBody):
+    """The kind of rows that is wanted."""
+
+    to: Literal["qa", "messages", "text", "preference", "audio"]
+    name: str | None = Field(None, min_length=1, max_length=255)
+    """What the new dataset is to be called."""
+    version: int | None = Field(None, ge=1, lt=2**31)
+    """Which version is converted; else the newest."""
+    on_error: Literal["refuse", "skip"] = "refuse"
+    """What becomes of rows that cannot be converted."""
 
 
 class PreviewView(_View):

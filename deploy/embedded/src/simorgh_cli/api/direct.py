@@ -56,6 +56,17 @@ def upload(
     return _made(connection, wait(connection, str(job["id"]), watch.checked))
 
 
+def convert(
+    connection: Connection, dataset_id: str, body: Mapping[str, Any], watcher: Watcher | None = None
+) -> dict[str, Any]:
+    """Have a dataset of another kind of rows made, and wait for it.
+
+    Raises: RefusedError with the errors by line.
+    """
+    job = _data(connection.call("POST", f"/api/datasets/{quoted(dataset_id)}/convert", body))
+    return _made(connection, wait(connection, str(job["id"]), (watcher or Watcher()).checked))
+
+
 def wait(connection: Connection, job_id: str, checked: Callable[[int, int], None]) -> dict[str, Any]:
     """The result of a job when it has succeeded.
 

@@ -62,7 +62,9 @@ def list_datasets(invocation: Invocation, limit: int) -> None:
 @click.option("--name", type=TEXT, help="The dataset's name (default: the file's).")
 @click.option("--on-error", type=click.Choice(["refuse", "skip"]), help="What becomes of a file with bad rows.")
 @click.option("--dataset", "dataset_id", type=TEXT, metavar="ID", help="Make this the next version of a dataset.")
-@click.option("--kind", type=click.Choice(["auto", "qa", "messages", "text"]), help="The kind of rows.")
+@click.option(
+    "--kind", type=click.Choice(["auto", "qa", "messages", "text", "preference", "audio"]), help="The kind of rows."
+)
 @click.option("--direct", is_flag=True, help="Send it in parts straight to storage, whatever its size.")
 @click.option("--columns", type=TEXT, help='Our fields and yours, such as {"question": "prompt"}.')
 @asks_api
@@ -90,16 +92,22 @@ def upload(
         except KeyboardInterrupt:
             note("Interrupted. A file that goes in parts goes on where it was when you run the same command again.")
             return _INTERRUPTED
-    if invocation.as_json:
-        write_json(made)
-        return 0
-    was = "" if made["created"] else " (it was there already)"
-    say(f"Dataset {made['id']}, version {made['version']}: {made['rows']:,} {made['row_schema']} rows{was}.")
-    if made["error_count"]:
-        note(f"{made['error_count']:,} rows were left out:")
-        for error_line in made["errors"]:
-            note(f"  {printable(error_line)}")
+    _tell_made(invocation, made)
     return 0
+
+
+@datasets.command()
+@click.argument("dataset_id", metavar="ID", type=TEXT)
+@click.option("--to", required=True, type=click.Choice(["qa", "messages", "text"]), help="The kind of rows wanted.")
+@click.option("--name", type=TEXT, help="The new dataset's name (default: the old one's with the kind).")
+@click.option("--on-error", type=click.Choice(["refuse", "skip"]), default="refuse", help="What becomes of bad rows.")
+@asks_api
+def convert(invocation: Invocation, dataset_id: str, to: str, name: str | None, on_error: str) -> None:
+    """Make a new dataset with rows of another kind."""
+    body = {"to": to, "name": name, "on_error": on_error}
+    with invocation.connected() as connection, _moving("converting", 0) as bar:
+        made = direct_calls.convert(connection, dataset_id, body, direct_calls.Watcher(checked=bar.check))
+    _tell_made(invocation, made)
 
 
 @datasets.command()
@@ -178,6 +186,18 @@ def delete(invocation: Invocation, dataset_id: str) -> None:
         say(f"Deleted dataset {gone['id']}.")
 
 
+def _tell_made(invocation: Invocation, made: dict[str, Any]) -> None:
+    if invocation.as_json:
+        write_json(made)
+        return
+    was = "" if made["created"] else " (it was there already)"
+    say(f"Dataset {made['id']}, version {made['version']}: {made['rows']:,} {made['row_schema']} rows{was}.")
+    if made["error_count"]:
+        note(f"{made['error_count']:,} rows were left out:")
+        for error_line in made["errors"]:
+            note(f"  {printable(error_line)}")
+
+
 def _upload(
     connection: Connection, files: Mapping[str, Path], fields: Mapping[str, str], *, direct: bool
 ) -> dict[str, Any]:
@@ -227,7 +247,7 @@ class _Bar:
         self._progress.advance(self._task, num_bytes)
 
     def check(self, num_bytes: int, total: int) -> None:
-        """So many of all are checked."""
+        """So many of all are read by a job."""
         self._progress.update(self._task, description="checking", completed=num_bytes, total=total)
 
 
@@ -247,6 +267,10 @@ def _as_text(row: dict[str, Any]) -> str:
         return f"{row['question']} | {row['answer']}"
     if "messages" in row:
         return " | ".join(f"{message['role']}: {message['content']}" for message in row["messages"])
+    if "chosen" in row:
+        return f"{row['prompt']} | + {row['chosen']} | - {row['rejected']}"
+    if "clip" in row:
+        return f"{row['file_name']} ({row['duration_s']:.1f} s) | {row['text']}"
     return str(row.get("text") or json.dumps(row, ensure_ascii=False))
 
 

@@ -128,6 +128,19 @@ def _require_fitting_rows(session: Session, spec: TrainSpec, dataset_version_id:
     if spec.method in (Method.SFT, Method.LORA) and version.row_schema == "text":
         reason = "the rows hold no answers"
         raise InvalidInputError("method_unfit", method=str(spec.method), reason=reason, fitting="pretrain")
+    if version.row_schema == "preference":
+        reason = (
+            "preference rows hold a chosen and a rejected answer. Convert them to qa or messages first"
+            f" (POST /api/datasets/{version.dataset_id}/convert)"
+        )
+        raise InvalidInputError(
+            "method_unfit", method=str(spec.method), reason=reason, fitting="pretrain, sft or lora on what comes out"
+        )
+    if version.row_schema == "audio":
+        reason = "the rows are clips of speech, and it learns from text"
+        raise InvalidInputError(
+            "method_unfit", method=str(spec.method), reason=reason, fitting="pretrain or sft with a dataset of text"
+        )
 
 
 def _require_checkpoint(session: Session, project_id: str, checkpoint_id: str) -> None:

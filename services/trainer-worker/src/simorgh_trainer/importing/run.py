@@ -13,7 +13,7 @@ from simorgh_shared.datasets.files import TEXT_FORMATS, ImportOptions, format_of
 from simorgh_shared.datasets.rows import RowSchema
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_trainer.child.events import EventLog
-from simorgh_trainer.importing.progress import Progress
+from simorgh_trainer.child.progress import Progress
 
 _MAX_DEPTH = 500  # as in the gateway's own checks
 _ADDRESS_SPACE_BYTES = 1 << 30
@@ -59,7 +59,7 @@ def run_import(folder: Path, events: EventLog) -> None:
     _bound_memory(files)
     output = folder / "output"
     output.mkdir()
-    progress = Progress(events, sum(file.bytes for file in files))
+    progress = Progress(events, "checking", sum(file.bytes for file in files))
     taken = [_take(file, options, output, progress) for file in files]
     progress.tell()
     kinds = [file.row_schema for file in taken]

@@ -9,7 +9,7 @@ from simorgh_shared.datasets.files import options_of, suffix_of
 from simorgh_shared.datasets.tally import NUM_ERRORS_SHOWN
 from simorgh_shared.db.models import Job, Upload
 from simorgh_shared.db.repositories import datasets
-from simorgh_shared.db.repositories.datasets import CheckedFile, Content
+from simorgh_shared.db.repositories.datasets import CheckedFile, Content, Kept
 from simorgh_shared.domain.errors import NotFoundError
 from simorgh_shared.queue.leases import Lease
 from simorgh_shared.storage.incoming import IncomingFile
@@ -60,6 +60,11 @@ def keep(session: Session, lease: Lease, result: dict[str, Any], entries: list[E
     else:
         user_id = session.get_one(Job, lease.job_id).created_by
         kept = datasets.keep(session, lease.project_id, user_id, options.name or "", content)
+    return kept_as_result(kept, splits)
+
+
+def kept_as_result(kept: Kept, splits: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What a job says of the version that it made."""
     total, dropped = (sum(split["found"][name] for split in splits) for name in ("total_lines", "error_count"))
     return {
         "dataset_id": kept.dataset.id,

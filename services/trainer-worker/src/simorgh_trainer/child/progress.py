@@ -1,4 +1,4 @@
-"""How far an import is, told at most once a second."""
+"""How far the work on files is, told at most once a second."""
 
 import time
 from typing import BinaryIO
@@ -9,10 +9,11 @@ _EVERY_S = 1.0
 
 
 class Progress:
-    """Counts bytes over all files of an import."""
+    """Counts bytes over all files of a job."""
 
-    def __init__(self, events: EventLog, total_bytes: int) -> None:
+    def __init__(self, events: EventLog, phase: str, total_bytes: int) -> None:
         self._events = events
+        self._phase = phase
         self._total_bytes = total_bytes
         self._bytes = 0
         self._told_at = 0.0
@@ -26,7 +27,7 @@ class Progress:
     def tell(self) -> None:
         """Say it now."""
         self._told_at = time.monotonic()
-        self._events.emit("progress", phase="checking", bytes=self._bytes, total_bytes=self._total_bytes)
+        self._events.emit("progress", phase=self._phase, bytes=self._bytes, total_bytes=self._total_bytes)
 
     def counted(self, stream: BinaryIO) -> "CountedStream":
         """A stream whose bytes are counted as they are read."""
