@@ -63,6 +63,11 @@ def logs(connection: Connection, run_id: str) -> Iterator[str]:
         cursor = part["next_cursor"]
 
 
+def report(connection: Connection, run_id: str) -> dict[str, Any]:
+    """What a run has brought."""
+    return _run(connection.get(f"/api/training/jobs/{quoted(run_id)}/report"))
+
+
 def follow(
     connection: Connection,
     run_id: str,

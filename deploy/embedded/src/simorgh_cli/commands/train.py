@@ -8,6 +8,7 @@ import click
 
 from simorgh_cli.api import runs
 from simorgh_cli.commands.options import TEXT, Invocation, ListingGroup, asks_api
+from simorgh_cli.terminal.answers import report_lines
 from simorgh_cli.terminal.output import moment, note, say, size, write_fields, write_json, write_table
 from simorgh_cli.terminal.text import printable
 
@@ -85,6 +86,20 @@ def show(invocation: Invocation, run_id: str | None) -> None:
         write_json(run)
     else:
         write_run(run)
+
+
+@train.command(epilog=_OF_NEWEST)
+@click.argument("run_id", metavar="[RUN]", type=TEXT, required=False)
+@asks_api
+def report(invocation: Invocation, run_id: str | None) -> None:
+    """What a run has brought: losses beside a yardstick, and answers before and after."""
+    with invocation.connected() as connection:
+        found = runs.report(connection, run_id or str(runs.newest(connection)["runId"]))
+    if invocation.as_json:
+        write_json(found)
+        return
+    for line in report_lines(found):
+        say(line)
 
 
 @train.command(epilog=_OF_NEWEST)

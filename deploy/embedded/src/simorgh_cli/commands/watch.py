@@ -10,6 +10,7 @@ from simorgh_cli.api.connection import Connection
 from simorgh_cli.api.events import ServerEvent
 from simorgh_cli.commands.options import TEXT, Invocation, asks_api
 from simorgh_cli.commands.train import error_of
+from simorgh_cli.terminal.answers import answer_lines
 from simorgh_cli.terminal.output import note, say, write_json
 from simorgh_cli.terminal.progress import Display, Figures, make_display
 from simorgh_cli.terminal.text import printable
@@ -87,6 +88,8 @@ def _as_line(event: ServerEvent) -> str:
         case "started":
             known = (f"{data[name]} {words}" for name, words in _STARTED.items() if data.get(name) is not None)
             said = "started: " + ", ".join(known)
+        case "answers":
+            return answer_lines(data)
         case "checkpoint":
             said = f"saved checkpoint {data.get('checkpoint_id')} at step {data.get('step')}"
         case "resumed":

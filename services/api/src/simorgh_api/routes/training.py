@@ -4,11 +4,12 @@ from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Notify, Reader, Se
 from simorgh_api.routes.jobs import After, act
 from simorgh_api.routes.train import IdempotencyKey, RetryCount, queue_run
 from simorgh_api.surfaces import native_router
-from simorgh_api.usecases import jobs
+from simorgh_api.usecases import jobs, reports
 from simorgh_api.usecases.training import Repeat
 from simorgh_shared.domain.jobs import DesiredState, JobStatus, JobType
 from simorgh_shared.schemas.envelope import Answer, Deleted, Page
 from simorgh_shared.schemas.jobs import JobView, LogPage
+from simorgh_shared.schemas.reports import TrainingReport
 from simorgh_shared.schemas.runs import TrainingJobBody
 
 router = native_router("/training/jobs", "training")
@@ -57,6 +58,12 @@ def get_training_job_logs(session: DbSession, principal: Reader, job_id: str, cu
     jobs.job(session, principal.project_id, job_id, JobType.TRAIN)
     lines, more = jobs.logs(session, job_id, cursor, _LOG_LINES)
     return LogPage(data=lines, next_cursor=more)
+
+
+@router.get("/{job_id}/report", operation_id="get_training_report")
+def get_training_report(session: DbSession, principal: Reader, job_id: str) -> Answer[TrainingReport]:
+    """What the run has brought: held-out losses beside a character trigram's, and answers before and after."""
+    return Answer(data=reports.training(session, principal.project_id, job_id))
 
 
 @router.post("/{job_id}/cancel", operation_id="cancel_training_job")
