@@ -6,6 +6,7 @@ and does what the word of its number says, the last word for all further ones:
 - `dies`: ends itself with the first request in hand, before it has taken it
 - `takes`: takes the first request, then ends itself
 - `stammers`: takes the first request, writes half a line, then ends itself
+- `unfit`: says that it cannot load the model, and ends
 - `works`: answers each request with one token
 """
 
@@ -26,6 +27,9 @@ def main() -> None:
     word = words[min(len(starts.read_text().splitlines()), len(words)) - 1]
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(sys.argv[sys.argv.index("--socket") + 1])
+        if word == "unfit":
+            _say(connection, {"unfit": "it is made of straw"})
+            return
         _say(connection, {"ready": {"context_tokens": 10}})
         for line in connection.makefile("rb"):
             request = json.loads(line)

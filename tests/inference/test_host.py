@@ -13,6 +13,7 @@ import pytest
 from simorgh_inference.child import EngineLostError
 from simorgh_inference.host import EngineHost
 from simorgh_inference.registry import FolderSource
+from simorgh_shared.domain.errors import InvalidInputError
 
 _ENGINE = Path(__file__).parent / "scripted_engine.py"
 _REQUEST: dict[str, Any] = {"messages": [], "cut_turns": False}
@@ -100,6 +101,16 @@ class TestChild:
             assert await flock.host.child("any") is not first
 
         assert len(run(work, "works").pids()) == 2
+
+    def test_a_model_that_cannot_be_served_is_remembered(self, run: Callable[..., Flock]) -> None:
+        """R-MODEL-1: the engine's own reason, from one start."""
+
+        async def work(flock: Flock) -> None:
+            for _ in range(2):
+                with pytest.raises(InvalidInputError, match="it is made of straw"):
+                    await flock.answer()
+
+        assert len(run(work, "unfit").pids()) == 1
 
     def test_all_names_of_one_folder_are_one_engine(self, run: Callable[..., Flock]) -> None:
         async def work(flock: Flock) -> None:

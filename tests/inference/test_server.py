@@ -132,9 +132,10 @@ class TestRefusals:
         assert httpx.get(f"{guarded.url}/readyz").status_code == 200
 
     def test_a_model_that_cannot_be_loaded(self, serve: Callable[..., InferenceServer], tmp_path: Path) -> None:
+        """R-MODEL-1: 400 and no 503, which clients would try again."""
         (tmp_path / "config.json").write_text("{}")
         broken = serve("--model-dir", str(tmp_path))
-        assert "did not start" in refusal(ask(broken), 503, "engine_start_failed")
+        assert "cannot be chatted with" in refusal(ask(broken), 400, "model_unservable")
         assert broken.loaded() == {}
 
 

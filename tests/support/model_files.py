@@ -74,3 +74,18 @@ def zipped(files: Files) -> bytes:
         for name, body in files.items():
             archive.writestr(name, body)
     return out.getvalue()
+
+
+def gguf(num_files: int = 1, kind: int = 0, shape: Sequence[int] = (32, 2), bytes_of: int = 256) -> bytes:
+    """A whole GGUF file of one tensor, and what it says of itself."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("<Q", len(value.encode())) + value.encode()
+
+    metadata = text("general.architecture") + struct.pack("<I", 8) + text("llama")
+    metadata += text("split.count") + struct.pack("<IH", 2, num_files)
+    metadata += text("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, 2) + text("سلام") + text("<|end|>")
+    tensor = text("token_embd.weight") + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape)
+    tensor += struct.pack("<IQ", kind, 0)
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 3) + metadata + tensor
+    return head + bytes(-len(head) % 32) + bytes([5]) * bytes_of

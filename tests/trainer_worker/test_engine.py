@@ -10,7 +10,9 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
+from simorgh_shared.db.models import ModelVersion
 from simorgh_shared.domain.jobs import DesiredState, JobType, Lane, Queue
+from simorgh_shared.model_folders import safetensors
 from simorgh_shared.queue import control
 from simorgh_shared.queue.channels import NOTIFY_CONTROL
 from simorgh_shared.queue.submit import notify
@@ -86,6 +88,17 @@ class TestTraining:
         for row in rows:
             body = engine.store.client.get_object(Bucket=engine.bucket.name, Key=row.key)["Body"].read()
             assert hashlib.sha256(body).hexdigest() == row.sha256, row.path
+
+    def test_a_model_tells_how_large_it_is(self, engine: Engine, uninterrupted: str) -> None:
+        """R-MODEL-1: the number of its weights, as its file holds them."""
+        job = engine.job(uninterrupted)
+        assert job.result is not None
+        with engine.sessions() as session:
+            version = session.get_one(ModelVersion, job.result["model_version_id"])
+            files = {entry.path: entry.blob for entry in manifests.entries(session, version.manifest_id)}
+        path = engine.folder / "sized.safetensors"
+        engine.store.fetch(files["model.safetensors"], path)
+        assert version.num_parameters == sum(safetensors.num_parameters(path).values())
 
     def test_events_are_numbered_without_a_gap(self, engine: Engine, uninterrupted: str) -> None:
         """R-JOB-1."""

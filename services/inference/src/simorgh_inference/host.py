@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from simorgh_inference import metrics
 from simorgh_inference.child import EngineChild, EngineLostError
 from simorgh_inference.registry import ModelSource
-from simorgh_shared.domain.errors import LimitedError, UnavailableError
+from simorgh_shared.domain.errors import InvalidInputError, LimitedError, UnavailableError
 from simorgh_shared.domain.ids import new_id
 from simorgh_shared.spawning import Spawner, torch_child_environment
 
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 ENGINE_COMMAND = (sys.executable, "-m", "simorgh_inference.engine")
 _LINE_BYTES = 16 << 20
 _TAIL_BYTES = 2_000
+_MAX_REASONS = 256
 
 
 class EngineHost:
@@ -44,6 +45,8 @@ class EngineHost:
         self._children: dict[str, EngineChild] = {}
         # A lock lives while someone holds or awaits it: what clients ask for must not stay in memory.
         self._loading: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._reasons: dict[str, str] = {}
+        """Why a model cannot be served, of the last ones that somebody asked for."""
         self._spawner = Spawner()
         self._command = list(engine_command)
         self._folder = tempfile.TemporaryDirectory(prefix="simorgh-engines-")
@@ -75,10 +78,13 @@ class EngineHost:
     async def child(self, model: str) -> EngineChild:
         """The child of a model, started when there is none. Requests that come at once share one start.
 
-        Raises: NotFoundError, LimitedError when it is full, UnavailableError when it does not start.
+        Raises: NotFoundError, LimitedError when it is full, UnavailableError when it does not start, InvalidInputError
+        for a model that no engine here can serve.
         """
         model = self.source.name(model)
         async with self._loading.setdefault(model, asyncio.Lock()):
+            if model in self._reasons:
+                raise InvalidInputError("model_unservable", model=model, reason=self._reasons[model])
             child = self._children.get(model)
             if child is None or child.is_lost:
                 if child is not None:
@@ -115,11 +121,18 @@ class EngineHost:
         )
         try:
             reader, writer = await self._until_ready(process, connected)
-            ready = json.loads(await asyncio.wait_for(reader.readline(), self._load_timeout_s))["ready"]
-        except (TimeoutError, EngineLostError, ValueError) as error:
+            told = json.loads(await asyncio.wait_for(reader.readline(), self._load_timeout_s))
+            if "unfit" in told:
+                raise self._unfit(model, str(told["unfit"]))
+            ready = told["ready"]
+        except (InvalidInputError, TimeoutError, EngineLostError, ValueError) as error:
             process.kill()
             await run_in_threadpool(process.wait)
             metrics.ENGINE_STARTS.labels("failed").inc()
+            if connected.done():
+                connected.result()[1].close()
+            if isinstance(error, InvalidInputError):
+                raise
             tail = log_path.read_text(errors="replace")[-_TAIL_BYTES:].strip()
             log.error("engine_did_not_start", model=model, tail=tail)
             reason = tail.splitlines()[-1] if tail else "it did not answer in time"
@@ -129,6 +142,14 @@ class EngineHost:
         metrics.ENGINE_STARTS.labels("ready").inc()
         log.info("engine_ready", model=model, pid=process.pid)
         return EngineChild(process, reader, writer, ready)
+
+    def _unfit(self, model: str, reason: str) -> InvalidInputError:
+        """Remember why: a version never changes, and each try costs the seconds in which torch is loaded."""
+        log.warning("model_unservable", model=model, reason=reason)
+        if len(self._reasons) >= _MAX_REASONS:
+            del self._reasons[next(iter(self._reasons))]
+        self._reasons[model] = reason
+        return InvalidInputError("model_unservable", model=model, reason=reason)
 
     async def _until_ready(
         self,

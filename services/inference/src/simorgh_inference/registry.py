@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from simorgh_shared import health
 from simorgh_shared.db.engine import make_sessions
 from simorgh_shared.db.models import ModelVersion
-from simorgh_shared.domain.errors import AppError, NotFoundError, UnavailableError
+from simorgh_shared.domain.errors import AppError, InvalidInputError, NotFoundError, UnavailableError
 from simorgh_shared.domain.ids import new_id
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore, file_sha256
@@ -23,6 +23,7 @@ from simorgh_shared.storage.manifests import Entry
 
 log = structlog.get_logger()
 _RETRY_AFTER_S = 5
+_SERVED_FORMAT = "safetensors"
 
 
 class ModelSource(Protocol):
@@ -124,6 +125,9 @@ class RegistrySource:
     def _files(self, model: str) -> Sequence[Entry]:
         with _database_errors(), self._sessions() as session:
             version = session.get(ModelVersion, model)
+            if version is not None and (version.format != _SERVED_FORMAT or version.kind == "speech"):
+                reason = f"it is of kind {version.kind}, kept as {version.format}; chats need text and safetensors"
+                raise InvalidInputError("model_unservable", model=model, reason=reason)
             files = manifests.entries(session, version.manifest_id) if version is not None else []
         if not files:
             raise NotFoundError("model_not_found", model=model)

@@ -64,8 +64,14 @@ class Configs:
                     reason = f"{key} leads out of the folder. Delete this line"
                     raise InvalidInputError("model_file_damaged", path=name, format="configuration", reason=reason)
 
-    def require_transformers(self) -> None:
-        """Raises: InvalidInputError where config.json does not say what the model is."""
+    def require_model(self, tensors: Mapping[str, Mapping[str, int]], names: set[str]) -> None:
+        """Raises: InvalidInputError where it is no whole text model that transformers loads."""
+        self.require_weights(tensors)
+        if not any(needed <= names for needed in _TOKENIZERS):
+            raise _unfit("its tokenizer is missing (tokenizer.json, tokenizer.model, or vocab.json with merges.txt)")
+
+    def require_weights(self, tensors: Mapping[str, Mapping[str, int]]) -> None:
+        """Raises: InvalidInputError where config.json does not say what the model is, or weights are missing."""
         if "config.json" not in self.names:
             raise _unfit("config.json is missing, which says how the weights are used")
         if not self.model_type:
@@ -77,9 +83,10 @@ class Configs:
             or not all(isinstance(a, str) for a in architectures)
         ):
             raise _unfit("config.json names no architectures")
+        self._require_whole(tensors)
 
-    def require_whole(self, tensors: Mapping[str, Mapping[str, int]]) -> None:
-        """Raises: InvalidInputError where a shard is missing, or the weights have names that no loader looks for."""
+    def _require_whole(self, tensors: Mapping[str, Mapping[str, int]]) -> None:
+        """A shard may be missing, or the weights may have names that no loader looks for."""
         if _WEIGHTS in tensors:
             if others := sorted(set(tensors) - {_WEIGHTS}):
                 raise _unfit(f"beside {_WEIGHTS} it holds {others[0]}. Send one model")
@@ -99,11 +106,6 @@ class Configs:
         for tensor, shard in weight_map.items():
             if tensor not in tensors[shard]:
                 raise _unfit(f"{shard} does not hold the tensor {tensor[:100]}, which {_INDEX} says")
-
-    def require_tokenizer(self, names: set[str]) -> None:
-        """Raises: InvalidInputError where there is none."""
-        if not any(needed <= names for needed in _TOKENIZERS):
-            raise _unfit("its tokenizer is missing (tokenizer.json, tokenizer.model, or vocab.json with merges.txt)")
 
     def require_adapter(self, tensors: Mapping[str, Mapping[str, int]]) -> None:
         """Raises: InvalidInputError where it is not a whole adapter and nothing else."""

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from simorgh_shared.domain.errors import InvalidInputError
@@ -13,6 +13,8 @@ from simorgh_shared.model_folders.contents import Content
 from simorgh_shared.model_folders.reading import DamagedError
 
 _FORMATS = (Content.SAFETENSORS, Content.GGUF, Content.ONNX, Content.OPENVINO, Content.CTRANSLATE2)
+_BASE = "base/"
+"""Where the base of an adapter lies, if the folder is whole by itself."""
 _SPEECH_SPECS = ("Whisper", "Wav2Vec2")
 
 
@@ -25,8 +27,6 @@ class Verdict:
     num_parameters: int
     is_told: bool = False
     """Whether the content leaves no choice of the kind."""
-    tensors: dict[str, Mapping[str, int]] = field(default_factory=dict)
-    """Of each safetensors file, its tensors."""
 
 
 def judge(folder: Path, names: list[str]) -> Verdict:
@@ -70,14 +70,17 @@ def _safetensors(
     total = sum(sum(counts.values()) for counts in tensors.values())
     names = set(by_kind[Content.JSON] + by_kind[Content.TEXT] + by_kind[Content.SENTENCEPIECE])
     if "adapter_config.json" in configs.names:
-        configs.require_adapter(tensors)
-        return Verdict("safetensors", "adapter", total, is_told=True, tensors=tensors)
-    configs.require_transformers()
-    configs.require_whole(tensors)
+        base = {name.removeprefix(_BASE): counts for name, counts in tensors.items() if name.startswith(_BASE)}
+        configs.require_adapter({name: tensors[name] for name in tensors if not name.startswith(_BASE)})
+        if base:
+            names = {name.removeprefix(_BASE) for name in names if name.startswith(_BASE)}
+            Configs(folder / _BASE, sorted(name for name in names if name.endswith(".json"))).require_model(base, names)
+        return Verdict("safetensors", "adapter", total, is_told=True)
     if configs.is_speech:
-        return Verdict("safetensors", "speech", total, is_told=True, tensors=tensors)
-    configs.require_tokenizer(names)
-    return Verdict("safetensors", "quantised" if configs.is_quantised else "base", total, tensors=tensors)
+        configs.require_weights(tensors)
+        return Verdict("safetensors", "speech", total, is_told=True)
+    configs.require_model(tensors, names)
+    return Verdict("safetensors", "quantised" if configs.is_quantised else "base", total)
 
 
 def _gguf(folder: Path, by_kind: Mapping[Content, list[str]], sizes: Mapping[str, int], configs: Configs) -> Verdict:

@@ -42,7 +42,7 @@ def newest(session: Session, project_id: str) -> str:
     found = session.scalar(
         _versions_of(project_id)
         .with_only_columns(Model.id)
-        .where(ModelVersion.kind != "speech")  # it hears or speaks, and answers nothing
+        .where(ModelVersion.kind != "speech", ModelVersion.format == "safetensors")  # the others answer nothing
         .order_by(ModelVersion.id.desc())
         .limit(1)
     )

@@ -15,6 +15,9 @@ from typing import Any
 from simorgh_inference.engine.protocol import PromptRefusedError
 
 _PR_SET_PDEATHSIG = 1
+# What transformers raises for a folder that it cannot load, now or ever. RuntimeError is not among them: it is also
+# what torch raises where memory is short.
+_UNFIT = (ValueError, KeyError, AttributeError, NotImplementedError, ImportError, OSError)
 
 
 def main() -> int:
@@ -31,12 +34,24 @@ def main() -> int:
     # Imported here because torch reads the environment when it is loaded.
     from simorgh_inference.engine.transformers_engine import TransformersEngine
 
-    engine = TransformersEngine(arguments.model_dir)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(arguments.socket)
+        try:
+            engine = TransformersEngine(arguments.model_dir)
+        except _UNFIT as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the machine's fault: another start may help
+            _send(connection, {"unfit": _reason(error, arguments.model_dir)})
+            return 0
         _send(connection, {"ready": {"context_tokens": engine.context_tokens, "pid": os.getpid()}})
         _serve(engine, connection)
     return 0
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    """Why the model cannot be loaded, in its first line, without the places of this machine."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].replace(str(folder), "the folder")[:300].rstrip(". ")
 
 
 def _serve(engine: Any, connection: socket.socket) -> None:

@@ -124,9 +124,14 @@ def _load(folder: Path) -> Any:
 
 
 def _load_whole(folder: Path) -> Any:
-    return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+    """Raises: ValueError where weights are missing, which transformers would draw at random and only warn of."""
+    model, found = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, output_loading_info=True
     )
+    unfit = sorted([*found["missing_keys"], *(str(key) for key in found["mismatched_keys"])])
+    if unfit:
+        raise ValueError(f"{len(unfit)} of its weights are missing or have another shape, such as {unfit[0]}")
+    return model
 
 
 def _choose(logits_V: torch.Tensor, request: GenerateRequest, generator: torch.Generator) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_shared.db.models import Checkpoint, DatasetVersion, ModelVersion
+from simorgh_shared.db.models import Checkpoint, DatasetVersion, Job, ModelVersion
 from simorgh_shared.db.repositories import models
 from simorgh_shared.db.repositories.models import NewModel
 from simorgh_shared.domain.errors import NotFoundError
@@ -88,9 +88,15 @@ def keep(session: Session, lease: Lease, result: dict[str, Any], entries: list[E
             "spec": spec,
         },
         metrics=metrics,
-        num_parameters=metrics.get("num_parameters"),
+        num_parameters=metrics.get("num_parameters") or _num_parameters(session, lease.job_id),
     )
     return asdict(models.register(session, lease.project_id, new, lease.job_id))
+
+
+def _num_parameters(session: Session, job_id: str) -> int | None:
+    """What the child said when it started."""
+    found: int | None = session.scalar(sa.select(Job.progress["num_parameters"].as_integer()).where(Job.id == job_id))
+    return found
 
 
 def checkpoints_kept(lease: Lease) -> int:
