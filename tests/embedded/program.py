@@ -1,7 +1,6 @@
 """The installed `simorgh` as processes of its own, each with a home that is the test's."""
 
 import json
-import os
 import subprocess
 import sysconfig
 import time
@@ -9,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.support.environment import inherited
 
 PASSWORD = "correct horse battery"
 DEADLINE_S = 90.0
@@ -30,7 +31,7 @@ class Simorgh:
     def environment(self) -> dict[str, str]:
         """What it sees: nothing of the machine's own settings."""
         return {
-            "PATH": os.environ["PATH"],
+            **inherited(),
             "HOME": str(self.home),
             "XDG_CONFIG_HOME": str(self.home / "config"),
             "SIMORGH_PASSWORD": PASSWORD,

@@ -4,7 +4,6 @@
 - `sign_up` (module): a function that makes an account and gives an HTTP client that is signed in as it.
 """
 
-import os
 import secrets
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.environment import inherited
 from tests.support.ports import free_port
 from tests.support.stack import Bucket, Database
 
@@ -51,8 +51,7 @@ def running_gateway(folder: Path, **variables: str) -> Iterator[Gateway]:
     """A gateway that is told where its servers are, ready; it is ended at the end."""
     port, inference_port = free_port(), free_port()
     environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ.get("HOME", "/"),
+        **inherited(),
         "SIMORGH_SIGNING_KEY": secrets.token_urlsafe(48),
         "SIMORGH_INTERNAL_KEY": secrets.token_urlsafe(24),
         "SIMORGH_API_PORT": str(port),

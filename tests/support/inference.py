@@ -6,7 +6,6 @@
 """
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from tests.support.environment import inherited
 
 TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}{% endfor %}"
@@ -131,10 +132,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., In
     def start(*arguments: str, until: str = "/readyz", **variables: str) -> InferenceServer:
         port = _free_port()
         log = tmp_path_factory.mktemp("inference") / "server.log"
-        environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
-        if "PYTHONPATH" in os.environ:
-            environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
-        environment["SIMORGH_INFERENCE_PORT"] = str(port)
+        environment = inherited() | variables | {"SIMORGH_INFERENCE_PORT": str(port)}
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "simorgh_inference.main", *arguments], env=environment, stdout=file, stderr=file

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 _ALLOWED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONUNBUFFERED")
-_ALLOWED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "GOMP_", "MKL_", "PYTHONDONTWRITE", "COVERAGE_")
+_ALLOWED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "GOMP_", "MKL_", "PYTHONDONTWRITE")
 PARENT_PID = "SIMORGH_PARENT_PID"
 """The variable by which a child checks that it still has the parent that started it."""
 
