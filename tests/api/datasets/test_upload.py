@@ -67,7 +67,7 @@ class TestFormats:
     @pytest.mark.parametrize(
         ("name", "body", "status", "says"),
         [
-            ("a.png", b"x", 415, "Files of type .png are not taken. Send one of .jsonl, .json, .csv."),
+            ("a.png", b"x", 415, "Files of type .png are not taken. Send one of .jsonl, .json, .csv, .parquet"),
             ("jsonl", ROW, 415, "Files of type (none) are not taken"),
             ("a.jsonl", b"", 400, "The file holds no rows"),
             ("a.json", b"[]", 400, "The file holds no rows"),

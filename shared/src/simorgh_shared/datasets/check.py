@@ -10,7 +10,7 @@ import resource
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import msgspec
 
@@ -21,7 +21,7 @@ from simorgh_shared.datasets.rows import RowSchema, fields_of, schema_of_columns
 from simorgh_shared.datasets.tally import Tally
 from simorgh_shared.domain.errors import InvalidInputError, Param
 
-Format = Literal["jsonl", "json", "csv"]
+Format = Literal["jsonl", "json", "csv", "parquet"]
 EXIT_NO_ROOM = 74
 """How the child ends where it cannot write: not the uploader's fault."""
 _JUDGES = {"jsonl": judge_jsonl, "json": judge_json, "csv": judge_csv}
@@ -111,15 +111,7 @@ def _judge(intake: Intake, options: CheckOptions, clean: Path | None) -> tuple[C
 
         def start(names: frozenset[str]) -> Tally:
             nonlocal tally
-            row_schema = options.row_schema or schema_of_columns(names, options.columns)
-            if row_schema is RowSchema.AUDIO:
-                reason = "audio rows need their clips: send a .zip or .tar with metadata.jsonl, or .parquet"
-                raise InvalidInputError("dataset_not_format", format="an audio set", reason=reason)
-            if row_schema is None:
-                found = ", ".join(sorted(name[:40] for name in names)[:10]) or "none"
-                raise InvalidInputError("dataset_unknown_schema", found=found)
-            columns = {field: options.columns.get(field, field) for field in fields_of(row_schema)}
-            tally = Tally(row_schema, columns, sink)
+            tally = start_tally(names, options, sink)
             return tally
 
         try:
@@ -128,10 +120,29 @@ def _judge(intake: Intake, options: CheckOptions, clean: Path | None) -> tuple[C
         except InvalidInputError as error:
             problem = error
         intake.drain()
-    return _report(intake, tally, problem, options.skip_bad_rows), tally
+    return report_of((intake.num_bytes, intake.sha256), tally, problem, skip=options.skip_bad_rows), tally
 
 
-def _report(intake: Intake, tally: Tally | None, problem: InvalidInputError | None, skip: bool) -> CheckReport:
+def start_tally(names: frozenset[str], options: CheckOptions, sink: BinaryIO | None) -> Tally:
+    """The count of a file whose first rows have these field names.
+
+    Raises: InvalidInputError where they are of no kind of row, or of one that needs more than rows.
+    """
+    row_schema = options.row_schema or schema_of_columns(names, options.columns)
+    if row_schema is RowSchema.AUDIO:
+        reason = "audio rows need their clips: send a .zip or .tar with metadata.jsonl, or .parquet"
+        raise InvalidInputError("dataset_not_format", format="an audio set", reason=reason)
+    if row_schema is None:
+        found = ", ".join(sorted(name[:40] for name in names)[:10]) or "none"
+        raise InvalidInputError("dataset_unknown_schema", found=found)
+    columns = {field: options.columns.get(field, field) for field in fields_of(row_schema)}
+    return Tally(row_schema, columns, sink)
+
+
+def report_of(
+    came: tuple[int, str], tally: Tally | None, problem: InvalidInputError | None, *, skip: bool
+) -> CheckReport:
+    """What was found in a file that came with this size and hash."""
     num_valid, num_errors = (tally.num_valid, tally.num_errors) if tally else (0, 0)
     if problem is None and num_errors:
         if not num_valid:
@@ -149,8 +160,8 @@ def _report(intake: Intake, tally: Tally | None, problem: InvalidInputError | No
         row_schema=tally.row_schema if tally else None,
         columns=tally.columns if tally else {},
         rows=0 if problem else num_valid,
-        bytes=intake.num_bytes,
-        sha256=intake.sha256,
+        bytes=came[0],
+        sha256=came[1],
         clean_needed=False,
     )
 

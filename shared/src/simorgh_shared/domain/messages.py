@@ -106,6 +106,8 @@ _EN: dict[str, str] = {
     "conversion_unknown": "{found} rows cannot become {to} rows. They can become: {possible}.",
     "conversion_failed": "{errors} of {rows} rows cannot be converted. Correct them, or convert with on_error=skip to leave them out.",
     "row_no_pair": "no turn of the assistant's follows one of the user's.",
+    "dataset_too_large": "The rows take more than the {limit_bytes} bytes that are taken at once. Send them in several files.",
+    "row_not_utf8": "a text in it is not UTF-8.",
     "row_bad_json": "this is not one JSON object ({reason}).",
     "row_not_object": "a row is a JSON object, this is {found}.",
     "row_too_deep": "the JSON is nested too deep.",
@@ -159,7 +161,6 @@ _EN: dict[str, str] = {
     "engine_lost": "The engine that held this request has died. Nothing else is lost; send the request again.",
     "engine_busy": "The model has as many requests as it takes. Try again in {retry_after_s} s.",
     "model_damaged": "The file {path} of model {model} is missing or damaged in storage, so the model cannot be loaded. Restore the file from a backup, or make the model again and ask for its new version.",
-    "model_unservable": "The model {model} cannot be chatted with: {reason}. Choose another model, or convert this one.",
     "model_unservable": "The model {model} cannot be chatted with: {reason}. Choose another model, or convert this one.",
     "engine_start_failed": "The engine of model {model} did not start: {reason}",
 }

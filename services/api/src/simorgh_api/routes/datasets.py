@@ -8,33 +8,48 @@ from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Reader, Sessions, Settings, Writer
+from simorgh_api.deps import Blobs, Cursor, DbSession, Incoming, Limit, Reader, Sessions, Settings, Writer
 from simorgh_api.errors import native_shape, to_problem
 from simorgh_api.surfaces import native_router
 from simorgh_api.uploads.bodies import EarlyAnswer
 from simorgh_api.uploads.intake import GoodFile, Upload, body_of, received
 from simorgh_api.uploads.options import FORM
-from simorgh_api.usecases import datasets, previews, quotas
+from simorgh_api.usecases import datasets, imports, jobs, previews, quotas
 from simorgh_api.usecases.principals import Principal
 from simorgh_shared.datasets.check import place_errors
 from simorgh_shared.datasets.tally import NUM_ERRORS_SHOWN
 from simorgh_shared.db.repositories import datasets as repository
 from simorgh_shared.domain.errors import AppError
+from simorgh_shared.domain.jobs import Queue
+from simorgh_shared.queue.submit import notify_queued
+from simorgh_shared.domain.jobs import Queue
+from simorgh_shared.queue.submit import notify_queued
 from simorgh_shared.schemas.datasets import DatasetVersionView, DatasetView, PreviewView, SplitName, UploadView
 from simorgh_shared.schemas.envelope import Answer, Deleted, Page
+from simorgh_shared.schemas.jobs import JobView
 from simorgh_shared.storage.blobs import BlobStore
+from simorgh_shared.storage.incoming import IncomingStore
 
 router = native_router("/datasets", "datasets")
 VersionNumber = Annotated[int | None, Query(ge=1, lt=2**31, description="Which version; else the newest.")]
 
 
-@router.post("/upload", operation_id="upload_dataset", response_model=Answer[UploadView], openapi_extra=dict(FORM))
+@router.post(
+    "/upload",
+    operation_id="upload_dataset",
+    response_model=Answer[UploadView],
+    openapi_extra=dict(FORM),
+    responses={202: {"model": Answer[JobView], "description": "The job that checks the files."}},
+)
 async def upload(
-    request: Request, sessions: Sessions, settings: Settings, blobs: Blobs, principal: Writer
+    request: Request, sessions: Sessions, settings: Settings, blobs: Blobs, incoming: Incoming, principal: Writer
 ) -> Answer[UploadView] | Response:
     """Send a dataset as `dataset` or `file` (.jsonl, .json or .csv), and its held-out rows as `test` if there are any.
+
+    Parquet (.parquet) and audio sets (.zip, .tar, .tar.gz or .parquet) are stored and checked by a job: 202 with the
+    job, whose result names the dataset. Large files go straight to storage: see POST /api/datasets/uploads.
 
     The rows are checked while they come. A file with bad rows is refused whole and the first ten are named, unless
     `on_error=skip` keeps the others. With `dataset_id` the file becomes that dataset's next version; without it, the
@@ -43,7 +58,13 @@ async def upload(
     body = body_of(request, settings.max_upload_bytes)
     try:
         async with received(request, body, settings.max_upload_bytes) as form:
+            if form.whole:
+                limit = settings.max_direct_upload_bytes
+                job = await run_in_threadpool(_queue, request, sessions, incoming, principal, form, limit)
+                return JSONResponse(Answer(data=job).model_dump(mode="json"), 202)
             data = await run_in_threadpool(_store, sessions, blobs, principal, form)
+        if data.created:
+            await run_in_threadpool(notify_queued, request.app.state.engine, Queue.IO)  # what looks through it
     except AppError as error:
         if body.has_ended:
             raise
@@ -117,6 +138,21 @@ def delete_dataset(session: DbSession, principal: Writer, dataset_id: str) -> An
     """Take a dataset away."""
     datasets.delete(session, principal.project_id, dataset_id)
     return Answer(data=Deleted(id=dataset_id))
+
+
+def _queue(
+    request: Request,
+    sessions: sessionmaker[Session],
+    incoming: IncomingStore,
+    principal: Principal,
+    form: Upload,
+    limit_bytes: int,
+) -> JobView:
+    """Store what a job has to check, and queue it."""
+    job_id = imports.store(sessions, incoming, principal, form.whole, form.options, limit_bytes)
+    notify_queued(request.app.state.engine, Queue.IO)
+    with sessions() as session:
+        return jobs.job(session, principal.project_id, job_id)
 
 
 def _store(sessions: sessionmaker[Session], blobs: BlobStore, principal: Principal, form: Upload) -> UploadView:

@@ -1,11 +1,15 @@
-"""Takes uploads of datasets: each file goes to a checking child while it comes (architecture, section 6)."""
+"""Takes uploads of datasets: each file goes to a checking child while it comes (architecture, section 6).
+
+What only a job can check (Parquet, archives) goes to disk, and with it the rest of its form.
+"""
 
 import contextlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,10 +18,12 @@ from simorgh_api.uploads.bodies import Body
 from simorgh_api.uploads.checking import Checking, checking
 from simorgh_api.uploads.forms import Field, FileEnd, FileStart, FormEvent, FormReader
 from simorgh_api.uploads.options import FILE_FIELDS, Options, dataset_name, unknown_field
+from simorgh_api.usecases.imports import WholeFile
 from simorgh_shared.datasets.check import CheckReport, refusal
-from simorgh_shared.domain.errors import InvalidInputError, TooLargeError, UnsupportedError
+from simorgh_shared.datasets.files import JOB_FORMATS, ImportOptions, format_of, suffix_of
+from simorgh_shared.domain.errors import InvalidInputError, TooLargeError, UnavailableError
 
-_FORMATS = {".jsonl": "jsonl", ".json": "json", ".csv": "csv"}
+_RETRY_AFTER_S = 30
 _FORM_SLACK_BYTES = 1 << 20  # boundaries, part headers and the small fields
 
 
@@ -41,6 +47,9 @@ class Upload:
     """The dataset that this becomes a version of."""
     files: Sequence[GoodFile]
     """The train split first."""
+    whole: Sequence[WholeFile] = ()
+    """What a job has to check, the train split first: then there are no others."""
+    options: ImportOptions = field(default_factory=ImportOptions)
 
 
 def body_of(request: Request, limit_bytes: int) -> Body:
@@ -79,8 +88,33 @@ class _File:
     arguments: Sequence[str]
     options: Sequence[str]
     """Those that were known when it began."""
-    child: Checking
+    child: Checking | None
+    """None where a job has to check it: then it goes to `sink`."""
+    sink: BinaryIO | None = None
     num_bytes: int = 0
+
+    async def write(self, data: bytes) -> None:
+        """Pass bytes on.
+
+        Raises: as `Checking.write` does; UnavailableError when the disk is full.
+        """
+        if self.child is not None:
+            await self.child.write(data)
+        elif self.sink is not None:
+            try:
+                await run_in_threadpool(self.sink.write, data)
+            except OSError as error:
+                raise UnavailableError("upload_no_room", retry_after_s=_RETRY_AFTER_S) from error
+
+    async def end(self) -> None:
+        """Nothing more comes."""
+        if self.child is not None:
+            self.child.end()
+        elif self.sink is not None:
+            try:
+                await run_in_threadpool(self.sink.close)
+            except OSError as error:
+                raise UnavailableError("upload_no_room", retry_after_s=_RETRY_AFTER_S) from error
 
 
 class _Intake:
@@ -102,18 +136,20 @@ class _Intake:
             case FileStart(name, filename):
                 await self._start(name, filename)
             case FileEnd():
-                self._file.child.end()
+                await self._file.end()
             case bytes():
                 self._file.num_bytes += len(event)
                 if self._file.num_bytes > self._limit_bytes:
                     raise TooLargeError("upload_too_large", limit_bytes=self._limit_bytes)
-                await self._file.child.write(event)
+                await self._file.write(event)
 
     async def finish(self) -> Upload:
         """The verdict over the whole form."""
         if "train" not in self._files:
             raise InvalidInputError("invalid_body", where="dataset", reason="send a file in this field")
         train, *others = sorted(self._files.values(), key=lambda file: file.split != "train")
+        if any(file.child is None for file in (train, *others)):
+            return await self._whole([train, *others])
         files = [await self._judged(file) for file in (train, *others)]
         kinds = [file.report.row_schema or "" for file in files]
         if len(set(kinds)) > 1:
@@ -125,20 +161,31 @@ class _Intake:
     async def _start(self, field: str, filename: str) -> None:
         if field not in FILE_FIELDS:
             raise unknown_field(field)
-        suffix = Path(filename).suffix.lower()
-        if suffix not in _FORMATS:
-            raise UnsupportedError("upload_type", suffix=suffix[:20] or "(none)", known=", ".join(_FORMATS))
+        file_format = format_of(filename)
         split = FILE_FIELDS[field]
         if split in self._files:
             reason = "send one file as dataset or file, and at most one as test"
             raise InvalidInputError("invalid_body", where="the form", reason=reason)
         raw, clean = self._folder / f"{split}.raw", self._folder / f"{split}.clean"
-        arguments = ["--format", _FORMATS[suffix], "--clean", str(clean)]
         options = self._options.check_arguments()
+        if suffix_of(filename) in JOB_FORMATS:
+            sink = self._stack.enter_context(await run_in_threadpool(raw.open, "wb"))
+            self._file = self._files[split] = _File(split, filename, raw, clean, [], options, None, sink)
+            return
+        arguments = ["--format", file_format, "--clean", str(clean)]
         child = await self._stack.enter_async_context(checking([*arguments, *options, "--spool", str(raw)]))
         self._file = self._files[split] = _File(split, filename, raw, clean, arguments, options, child)
 
+    async def _whole(self, files: Sequence[_File]) -> Upload:
+        for file in files:
+            if file.child is not None:
+                await self._judged(file)
+        options = self._options.for_import()
+        whole = [WholeFile(file.raw, file.filename) for file in files]
+        return Upload(options.name, options.dataset_id, (), whole, options)
+
     async def _judged(self, file: _File) -> GoodFile:
+        assert file.child is not None
         report = await file.child.report()
         options = self._options.check_arguments()
         if options != file.options:  # some came after the file, as clients may send them in any order

@@ -126,7 +126,7 @@ class DirectUploads:
             if any(upload.status != "open" for upload in locked):
                 raise NotFoundError("upload_not_found", upload_id=upload_id)
             locked[0].sha256 = sha256 or locked[0].sha256
-            return imports.queue(session, principal, locked)
+            return imports.queue(session, principal, locked, self.bounds.bytes)
 
     def abort(self, project_id: str, upload_id: str) -> None:
         """Drop an open upload with all that came of it.

@@ -1,5 +1,6 @@
 """Takes in the files of one import: each is checked and cleaned, and lies in `output/` as what is to be kept."""
 
+import hashlib
 import json
 import os
 import resource
@@ -60,7 +61,7 @@ def run_import(folder: Path, events: EventLog) -> None:
     output = folder / "output"
     output.mkdir()
     progress = Progress(events, "checking", sum(file.bytes for file in files))
-    taken = [_take(file, options, output, progress) for file in files]
+    taken = [_take(file, options, output, progress, int(run["spec"]["limit_bytes"])) for file in files]
     progress.tell()
     kinds = [file.row_schema for file in taken]
     if len(set(kinds)) > 1:
@@ -68,20 +69,29 @@ def run_import(folder: Path, events: EventLog) -> None:
     events.emit("result", path="output", splits=[asdict(file) for file in taken])
 
 
-def _take(file: SentFile, options: ImportOptions, output: Path, progress: Progress) -> TakenFile:
-    return _take_text(file, options, output, progress)
-
-
-def _take_text(file: SentFile, options: ImportOptions, output: Path, progress: Progress) -> TakenFile:
-    target = output / f"{file.split}.jsonl"
+def _take(file: SentFile, options: ImportOptions, output: Path, progress: Progress, limit_bytes: int) -> TakenFile:
     check = CheckOptions(
-        format=TEXT_FORMATS[f".{file.format}"],  # type: ignore[arg-type]  # the table holds what the type lists
+        format=file.format,  # type: ignore[arg-type]  # one of the type's where it is used
         row_schema=None if options.row_schema == "auto" else RowSchema(options.row_schema),
         columns=options.columns,
         skip_bad_rows=options.on_error == "skip",
         source=file.path,
-        clean=target,
+        clean=output / f"{file.split}.jsonl",
     )
+    if f".{file.format}" in TEXT_FORMATS:
+        return _take_text(file, check, progress)
+    sha256 = file_sha256(file.path)
+    require_hash(file, sha256)
+    # Here, because pyarrow takes memory and time that other files have no use for.
+    from simorgh_shared.datasets.parquet import judge_parquet
+
+    report = judge_parquet(file.path, sha256, check, limit_bytes, lambda share: progress.add(int(file.bytes * share)))
+    return taken(file, report)
+
+
+def _take_text(file: SentFile, check: CheckOptions, progress: Progress) -> TakenFile:
+    target = check.clean
+    assert target is not None
     with file.path.open("rb") as stream:
         report = check_stream(progress.counted(stream), check)
     require_hash(file, report.sha256)
@@ -117,6 +127,12 @@ def require_hash(file: SentFile, sha256: str) -> None:
     """
     if file.sha256 is not None and file.sha256 != sha256:
         raise InvalidInputError("upload_hash_mismatch", name=file.filename, found=sha256, expected=file.sha256)
+
+
+def file_sha256(path: Path) -> str:
+    """The hash of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _bound_memory(files: list[SentFile]) -> None:
