@@ -36,7 +36,7 @@ class TestProcess:
 
     def test_dependencies_hold_neither_torch_nor_pyarrow(self) -> None:
         """Its image needs none of them."""
-        assert {"torch", "pyarrow", "transformers"}.isdisjoint(_closure("simorgh-api"))
+        assert {"torch", "numpy", "pyarrow", "transformers"}.isdisjoint(_closure("simorgh-api"))
 
     @pytest.mark.parametrize(("key", "said"), [(None, "is not set"), ("short", "has 5 bytes and needs at least 32")])
     def test_production_refuses_a_bad_signing_secret(self, gateway: Gateway, key: str | None, said: str) -> None:

@@ -65,6 +65,8 @@ async def upload(
             data = await run_in_threadpool(_store, sessions, blobs, principal, form)
         if data.created:
             await run_in_threadpool(notify_queued, request.app.state.engine, Queue.IO)  # what looks through it
+        if data.created:
+            await run_in_threadpool(notify_queued, request.app.state.engine, Queue.IO)  # what looks through it
     except AppError as error:
         if body.has_ended:
             raise

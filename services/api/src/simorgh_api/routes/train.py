@@ -11,7 +11,7 @@ from simorgh_api.routes.jobs import After, LastEventId, act, save, sse
 from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import bases, jobs, training
 from simorgh_api.usecases.training import Repeat
-from simorgh_shared.domain.jobs import DesiredState, JobType
+from simorgh_shared.domain.jobs import DesiredState, JobType, Queue
 from simorgh_shared.queue.channels import NOTIFY_JOBS
 from simorgh_shared.schemas.envelope import Answer, Page
 from simorgh_shared.schemas.jobs import CheckpointView, JobView
@@ -147,6 +147,8 @@ def queue_run(
         session, project_id, principal.user_id, body.spec, version_id, base, body.init_checkpoint_id, repeat
     )
     notify(NOTIFY_JOBS, queue)
+    if body.dataset is None:
+        notify(NOTIFY_JOBS, Queue.IO)  # the sample may be new, and is looked through
     return jobs.job(session, project_id, job_id)
 
 

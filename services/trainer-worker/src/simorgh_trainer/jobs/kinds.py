@@ -13,7 +13,7 @@ from simorgh_shared.queue.leases import Lease
 from simorgh_shared.queue.parents import ChildJob
 from simorgh_shared.queue.submit import NewJob
 from simorgh_shared.storage.manifests import Entry
-from simorgh_trainer.jobs import converting, importing, probe, train
+from simorgh_trainer.jobs import converting, importing, probe, statistics, train
 from simorgh_trainer.process import LaunchPlan
 
 
@@ -48,4 +48,9 @@ class ChildKind(Protocol):
 
 
 IN_PROCESS: Mapping[str, InProcessKind] = {JobType.PROBE: probe}
-WITH_CHILD: Mapping[str, ChildKind] = {JobType.TRAIN: train, JobType.IMPORT: importing, JobType.CONVERT: converting}
+WITH_CHILD: Mapping[str, ChildKind] = {
+    JobType.TRAIN: train,
+    JobType.IMPORT: importing,
+    JobType.CONVERT: converting,
+    JobType.STATISTICS: statistics,
+}

@@ -8,9 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_shared.db.models import Dataset, DatasetVersion
+from simorgh_shared.db.models import Dataset, DatasetVersion, Job
 from simorgh_shared.domain.errors import NotFoundError
 from simorgh_shared.domain.ids import new_id
+from simorgh_shared.domain.jobs import ACTIVE, DesiredState, JobType, Queue
+from simorgh_shared.queue.submit import NewJob, enqueue
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.blobs import StoredBlob
 from simorgh_shared.storage.manifests import Entry
@@ -127,7 +129,43 @@ def _add_version(session: Session, dataset: Dataset, number: int, content: Conte
     )
     session.add(version)
     session.flush()
+    _have_looked_through(session, dataset, version)
     return version
+
+
+def _have_looked_through(session: Session, dataset: Dataset, version: DatasetVersion) -> None:
+    """Take over what is known of this content in the project, or will be; else queue the job that finds it out."""
+    same = sa.and_(Dataset.project_id == dataset.project_id, *has(version.content_sha256, version.row_schema))
+    # Locked first: a job that ends at this moment writes before we look for what it wrote, or to this version too.
+    version.statistics_job_id = session.scalar(
+        sa.select(Job.id)
+        .join(DatasetVersion, DatasetVersion.statistics_job_id == Job.id)
+        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+        .where(same, Job.status.in_(ACTIVE), Job.desired_state == DesiredState.RUN)
+        .limit(1)
+        .with_for_update(of=Job, read=True)
+    )
+    if version.statistics_job_id is None:
+        known = session.execute(
+            sa.select(DatasetVersion.statistics, DatasetVersion.statistics_job_id)
+            .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+            .where(same, DatasetVersion.statistics.is_not(None))
+            .limit(1)
+        ).first()
+        if known is None:
+            queue_statistics(session, dataset, version)
+        else:
+            version.statistics, version.statistics_job_id = known
+    session.flush()
+
+
+def queue_statistics(session: Session, dataset: Dataset, version: DatasetVersion) -> None:
+    """Queue the job that looks through a version. The caller tells the dispatcher after the commit."""
+    spec = {"dataset_id": dataset.id, "dataset_version_id": version.id}
+    name = f"statistics of {dataset.name}"
+    new = NewJob(dataset.project_id, JobType.STATISTICS, Queue.IO, spec, created_by=dataset.created_by, name=name)
+    version.statistics_job_id = enqueue(session, new)
+    session.flush()
 
 
 def content_sha256(files: Sequence[tuple[str, str]]) -> str:

@@ -1,0 +1,13 @@
+"""Entry of the statistics child: `python -m simorgh_trainer.statistics WORK_DIR`."""
+
+import os
+import sys
+
+from simorgh_trainer.child.program import run_child
+from simorgh_trainer.statistics.run import run_statistics
+
+_NICENESS = 15  # uploads and chats go before
+
+if __name__ == "__main__":
+    os.nice(_NICENESS)
+    sys.exit(run_child("simorgh_trainer.statistics", run_statistics))
