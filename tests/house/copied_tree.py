@@ -28,6 +28,8 @@ _LINES = (
     (f"{_TRAINER}/jobs/kinds.py", "import Session\n", "from simorgh_trainer.jobs import barbs, weave\n"),
     (f"{_TRAINER}/jobs/kinds.py", "JobType.PROBE: probe", ", JobType.COUNT_BARBS: barbs"),
     (f"{_TRAINER}/jobs/kinds.py", "JobType.TRAIN: train", ", JobType.WEAVE: weave"),
+    ("pyproject.toml", 'forbidden_modules = ["simorgh_trainer.training", ', '"simorgh_trainer.weaving", '),
+    ("pyproject.toml", 'source_modules = ["simorgh_trainer.child", ', '"simorgh_trainer.weaving", '),
 )
 
 

@@ -32,6 +32,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> CopiedTree:
 class TestRecipes:
     """Whoever follows them gets what works."""
 
+    def test_each_is_followed(self) -> None:
+        """Issue 4, 8: whoever writes another one adds what it makes to `added`, and its name here."""
+        text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["An endpoint", "A job type", "A migration", "A metric"]
+
     def test_what_they_made_keeps_the_house_rules(self, tree: CopiedTree) -> None:
         """Issue 4, 8: `make check` has nothing to say."""
         tree.run("-m", "ruff", "check", ".")
