@@ -24,8 +24,6 @@ from simorgh_shared.db.repositories import datasets as repository
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.jobs import Queue
 from simorgh_shared.queue.submit import notify_queued
-from simorgh_shared.domain.jobs import Queue
-from simorgh_shared.queue.submit import notify_queued
 from simorgh_shared.schemas.datasets import DatasetVersionView, DatasetView, PreviewView, SplitName, UploadView
 from simorgh_shared.schemas.envelope import Answer, Deleted, Page
 from simorgh_shared.schemas.jobs import JobView
@@ -63,8 +61,6 @@ async def upload(
                 job = await run_in_threadpool(_queue, request, sessions, incoming, principal, form, limit)
                 return JSONResponse(Answer(data=job).model_dump(mode="json"), 202)
             data = await run_in_threadpool(_store, sessions, blobs, principal, form)
-        if data.created:
-            await run_in_threadpool(notify_queued, request.app.state.engine, Queue.IO)  # what looks through it
         if data.created:
             await run_in_threadpool(notify_queued, request.app.state.engine, Queue.IO)  # what looks through it
     except AppError as error:
