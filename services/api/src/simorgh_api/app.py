@@ -45,6 +45,7 @@ ROUTES = (
     "routes.training",
     "routes.uploads",  # before the datasets' own, whose ids take any word
     "routes.datasets",
+    "routes.statistics",
     "routes.conversions",
     "routes.models",
     "routes.chat",

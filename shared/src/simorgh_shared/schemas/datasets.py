@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from simorgh_shared.schemas.envelope import RequestBody
+from simorgh_shared.schemas.statistics import StatisticsState
 
 RowSchemaName = Literal["qa", "messages", "text", "preference", "audio"]
 SplitName = Literal["train", "test"]
@@ -56,6 +57,12 @@ class DatasetView(_Content):
     version: int
     """Counts from 1."""
     created_at: datetime
+
+
+class DatasetDetail(DatasetView):
+    """A dataset with how far it is understood."""
+
+    statistics: StatisticsState
 
 
 class UploadView(DatasetView):

@@ -16,7 +16,7 @@ from simorgh_api.surfaces import native_router
 from simorgh_api.uploads.bodies import EarlyAnswer
 from simorgh_api.uploads.intake import GoodFile, Upload, body_of, received
 from simorgh_api.uploads.options import FORM
-from simorgh_api.usecases import datasets, imports, jobs, previews, quotas
+from simorgh_api.usecases import datasets, imports, jobs, previews, quotas, statistics
 from simorgh_api.usecases.principals import Principal
 from simorgh_shared.datasets.check import place_errors
 from simorgh_shared.datasets.tally import NUM_ERRORS_SHOWN
@@ -24,7 +24,14 @@ from simorgh_shared.db.repositories import datasets as repository
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.jobs import Queue
 from simorgh_shared.queue.submit import notify_queued
-from simorgh_shared.schemas.datasets import DatasetVersionView, DatasetView, PreviewView, SplitName, UploadView
+from simorgh_shared.schemas.datasets import (
+    DatasetDetail,
+    DatasetVersionView,
+    DatasetView,
+    PreviewView,
+    SplitName,
+    UploadView,
+)
 from simorgh_shared.schemas.envelope import Answer, Deleted, Page
 from simorgh_shared.schemas.jobs import JobView
 from simorgh_shared.storage.blobs import BlobStore
@@ -95,9 +102,11 @@ def preview(
 @router.get("/{dataset_id}", operation_id="get_dataset")
 def get_dataset(
     session: DbSession, principal: Reader, dataset_id: str, version: VersionNumber = None
-) -> Answer[DatasetView]:
-    """One dataset."""
-    return Answer(data=datasets.view(*datasets.get(session, principal.project_id, dataset_id, version)))
+) -> Answer[DatasetDetail]:
+    """One dataset, and what is known of it."""
+    dataset, found = datasets.get(session, principal.project_id, dataset_id, version)
+    view = datasets.view(dataset, found).model_dump()
+    return Answer(data=DatasetDetail(**view, statistics=statistics.state(session, found)))
 
 
 @router.get("/{dataset_id}/versions", operation_id="list_dataset_versions")
