@@ -1,6 +1,6 @@
 """Manifests: folders of blobs that never change. A dataset version, a checkpoint and a model are each one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,17 @@ def entries(session: Session, manifest_id: str) -> list[Entry]:
         sa.select(ManifestEntry.path, Blob.sha256, Blob.bytes, Blob.key)
         .join(Blob, Blob.sha256 == ManifestEntry.sha256)
         .where(ManifestEntry.manifest_id == manifest_id)
+        .order_by(ManifestEntry.path)
+    )
+    return [Entry(row.path, StoredBlob(row.sha256, row.bytes, row.key)) for row in rows]
+
+
+def find(session: Session, manifest_id: str | None, paths: Collection[str]) -> list[Entry]:
+    """Those of these files that a manifest has, by path: it may have very many others."""
+    rows = session.execute(
+        sa.select(ManifestEntry.path, Blob.sha256, Blob.bytes, Blob.key)
+        .join(Blob, Blob.sha256 == ManifestEntry.sha256)
+        .where(ManifestEntry.manifest_id == manifest_id, ManifestEntry.path.in_(paths))
         .order_by(ManifestEntry.path)
     )
     return [Entry(row.path, StoredBlob(row.sha256, row.bytes, row.key)) for row in rows]
