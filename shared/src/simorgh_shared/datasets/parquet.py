@@ -80,10 +80,12 @@ def unique_names(schema: Any) -> frozenset[str]:
     return frozenset(schema.names)
 
 
-def rows_of(file: Any, columns: list[str]) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
+def rows_of(
+    file: Any, columns: list[str], batch_rows: int = _BATCH_ROWS
+) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
     """The rows with their numbers from 1; None for one whose text is not UTF-8."""
     number = 0
-    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=columns, use_threads=False):
+    for batch in file.iter_batches(batch_size=batch_rows, columns=columns, use_threads=False):
         for row in _decoded(batch):
             number += 1
             yield number, row

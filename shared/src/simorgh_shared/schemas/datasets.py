@@ -22,7 +22,12 @@ class SplitView(_View):
     split: SplitName
     rows: int
     bytes: int
+    """Of the rows; clips are counted in the version's."""
     sha256: str
+    clips: int | None = None
+    """Of an audio set."""
+    duration_s: float | None = None
+    """Of all its clips."""
 
 
 class _Content(_View):

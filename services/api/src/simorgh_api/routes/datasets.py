@@ -38,6 +38,15 @@ from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.incoming import IncomingStore
 
 router = native_router("/datasets", "datasets")
+_MEDIA_TYPES = {
+    ".wav": "audio/wav",
+    ".flac": "audio/flac",
+    ".mp3": "audio/mpeg",
+    ".ogg": "audio/ogg",
+    ".aac": "audio/aac",
+    ".m4a": "audio/mp4",
+    ".webm": "audio/webm",
+}
 VersionNumber = Annotated[int | None, Query(ge=1, lt=2**31, description="Which version; else the newest.")]
 
 
@@ -138,6 +147,24 @@ def download(
     name = quote(f"{Path(source.dataset.name).stem}-{split}.jsonl", safe="")
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}", "content-length": str(num_bytes)}
     return StreamingResponse(chunks, media_type="application/jsonl", headers=headers)
+
+
+@router.get(
+    "/{dataset_id}/clips/{clip:path}",
+    operation_id="download_clip",
+    response_class=StreamingResponse,
+    responses={200: {"description": "The clip as it was sent.", "content": {"audio/*": {}}}},
+)
+def download_clip(
+    sessions: Sessions, principal: Reader, blobs: Blobs, dataset_id: str, clip: str, version: VersionNumber = None
+) -> StreamingResponse:
+    """One clip of an audio set: a row's `clip` without `clips/` before it."""
+    source = previews.find(sessions, principal.project_id, dataset_id, version)
+    num_bytes, chunks = previews.open_clip(sessions, blobs, source, clip)
+    media_type = _MEDIA_TYPES.get(Path(clip).suffix, "application/octet-stream")
+    # Never shown as a page of ours, whatever the bytes are.
+    headers = {"content-length": str(num_bytes), "x-content-type-options": "nosniff"}
+    return StreamingResponse(chunks, media_type=media_type, headers=headers)
 
 
 @router.delete("/{dataset_id}", operation_id="delete_dataset")

@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session, sessionmaker
 from simorgh_api.usecases import datasets
 from simorgh_shared.datasets.rows import BOM, RowSchema, typed_decoder
 from simorgh_shared.db.models import Dataset, DatasetVersion
-from simorgh_shared.domain.errors import InvalidInputError, UnavailableError
+from simorgh_shared.domain.errors import InvalidInputError, NotFoundError, UnavailableError
 from simorgh_shared.schemas.datasets import PreviewView
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore, StoredBlob, mark_lost
 
+_SPLIT_FILES = ("train.jsonl", "test.jsonl")
 _FIRST_WINDOW_BYTES = 65_536  # the first rows of most files
 _WINDOW_BYTES = 1 << 20
 _MAX_PREVIEW_BYTES = 4 << 20  # one row may have as many, and a hundred may be asked for
@@ -39,9 +40,26 @@ def find(sessions: sessionmaker[Session], project_id: str, dataset_id: str, vers
     """
     with sessions() as session:
         dataset, found = datasets.get(session, project_id, dataset_id, version)
-        entries = manifests.entries(session, found.manifest_id)
+        entries = manifests.find(session, found.manifest_id, _SPLIT_FILES)
     stored = {entry.path.removesuffix(".jsonl"): entry.blob for entry in entries}
     return Source(dataset, found, dict(sorted(stored.items(), key=lambda item: item[0] != "train")))
+
+
+def open_clip(
+    sessions: sessionmaker[Session], store: BlobStore, source: Source, clip: str
+) -> tuple[int, Iterator[bytes]]:
+    """The size of a clip of an audio set and its bytes, as `open_split` gives them.
+
+    Raises: NotFoundError where there is no such clip; UnavailableError as in `preview`.
+    """
+    path = f"clips/{clip}"
+    with sessions() as session:
+        entries = manifests.find(session, source.version.manifest_id, [path])
+    if not entries:
+        raise NotFoundError(
+            "dataset_no_clip", dataset_id=source.dataset.id, version=source.version.version, clip=clip[:80]
+        )
+    return _opened(sessions, store, source, entries[0].blob)
 
 
 def preview(sessions: sessionmaker[Session], store: BlobStore, source: Source, limit: int, offset: int) -> PreviewView:
@@ -66,6 +84,12 @@ def open_split(
     blob = source.splits.get(split)
     if blob is None:
         raise InvalidInputError("invalid_parameter", name="split", value=split, reason="this dataset has no such split")
+    return _opened(sessions, store, source, blob)
+
+
+def _opened(
+    sessions: sessionmaker[Session], store: BlobStore, source: Source, blob: StoredBlob
+) -> tuple[int, Iterator[bytes]]:
     chunks = store.read(blob)
     with _telling_loss(sessions, source):
         first = next(chunks, b"")

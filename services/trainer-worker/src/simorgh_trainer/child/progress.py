@@ -15,10 +15,10 @@ class Progress:
         self._events = events
         self._phase = phase
         self._total_bytes = total_bytes
-        self._bytes = 0
+        self._bytes = 0.0
         self._told_at = 0.0
 
-    def add(self, num_bytes: int) -> None:
+    def add(self, num_bytes: float) -> None:
         """So many more were dealt with."""
         self._bytes += num_bytes
         if time.monotonic() - self._told_at >= _EVERY_S:
@@ -27,7 +27,7 @@ class Progress:
     def tell(self) -> None:
         """Say it now."""
         self._told_at = time.monotonic()
-        self._events.emit("progress", phase=self._phase, bytes=self._bytes, total_bytes=self._total_bytes)
+        self._events.emit("progress", phase=self._phase, bytes=round(self._bytes), total_bytes=self._total_bytes)
 
     def counted(self, stream: BinaryIO) -> "CountedStream":
         """A stream whose bytes are counted as they are read."""

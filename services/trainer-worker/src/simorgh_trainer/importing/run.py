@@ -5,7 +5,9 @@ import json
 import os
 import resource
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +82,20 @@ def _take(file: SentFile, options: ImportOptions, output: Path, progress: Progre
     )
     if f".{file.format}" in TEXT_FORMATS:
         return _take_text(file, check, progress)
+    # Here, because pyarrow and the decoders take memory and time that other files have no use for.
+    from simorgh_trainer.importing.roomy import take_roomy
+
     sha256 = file_sha256(file.path)
     require_hash(file, sha256)
-    # Here, because pyarrow takes memory and time that other files have no use for.
-    from simorgh_shared.datasets.parquet import judge_parquet
+    work = output.parent / f"work-{file.split}"
+    work.mkdir()
+    advance = partial(_advance, progress, file.bytes)
+    report, more = take_roomy(file.path, file.format, sha256, check, work, limit_bytes, advance)
+    return taken(file, report, more)
 
-    report = judge_parquet(file.path, sha256, check, limit_bytes, lambda share: progress.add(int(file.bytes * share)))
-    return taken(file, report)
+
+def _advance(progress: Progress, num_bytes: int, share: float) -> None:
+    progress.add(num_bytes * share)
 
 
 def _take_text(file: SentFile, check: CheckOptions, progress: Progress) -> TakenFile:
@@ -101,7 +110,7 @@ def _take_text(file: SentFile, check: CheckOptions, progress: Progress) -> Taken
     return taken(file, report)
 
 
-def taken(file: SentFile, report: CheckReport) -> TakenFile:
+def taken(file: SentFile, report: CheckReport, more: Mapping[str, Any] | None = None) -> TakenFile:
     """What is kept of a file that was checked.
 
     Raises: InvalidInputError where it cannot be used.
@@ -114,6 +123,7 @@ def taken(file: SentFile, report: CheckReport) -> TakenFile:
         "errors": report.errors,
         "source_bytes": report.bytes,
         "source_sha256": report.sha256,
+        **(more or {}),
     }
     return TakenFile(
         file.split, report.row_schema or "", report.columns, report.rows, found, place_errors(report, file.split)

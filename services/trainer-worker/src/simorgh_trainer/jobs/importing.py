@@ -88,7 +88,8 @@ def content_of(splits: Sequence[dict[str, Any]], entries: Sequence[Entry]) -> Co
     files = [
         CheckedFile(split["split"], blobs[f"{split['split']}.jsonl"], split["rows"], split["found"]) for split in splits
     ]
-    return Content(splits[0]["row_schema"], files, splits[0]["columns"])
+    clips = [entry for entry in entries if entry.path.startswith("clips/")]
+    return Content(splits[0]["row_schema"], files, splits[0]["columns"], clips)
 
 
 def checkpoints_kept(lease: Lease) -> int:

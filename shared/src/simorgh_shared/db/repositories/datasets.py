@@ -37,6 +37,8 @@ class Content:
     files: Sequence[CheckedFile]
     """The train split first."""
     source_columns: Mapping[str, str] = field(default_factory=dict)
+    clips: Sequence[Entry] = ()
+    """What the rows name: their hashes stand in the rows, and so in the hash of the content."""
 
     @property
     def sha256(self) -> str:
@@ -105,7 +107,7 @@ def versions(project_id: str) -> "sa.Select[Dataset, DatasetVersion]":
 
 
 def _add_version(session: Session, dataset: Dataset, number: int, content: Content) -> DatasetVersion:
-    entries = [Entry(f"{file.split}.jsonl", file.blob) for file in content.files]
+    entries = [*(Entry(f"{file.split}.jsonl", file.blob) for file in content.files), *content.clips]
     version = DatasetVersion(
         id=new_id("dsv"),
         dataset_id=dataset.id,
@@ -115,7 +117,7 @@ def _add_version(session: Session, dataset: Dataset, number: int, content: Conte
         row_schema=content.row_schema,
         source_columns=dict(content.source_columns),
         rows=sum(file.rows for file in content.files),
-        bytes=sum(file.blob.bytes for file in content.files),
+        bytes=sum(entry.blob.bytes for entry in entries),
         splits=[
             {
                 **file.found,
