@@ -77,73 +77,100 @@ class TrainingState:
     """Masters at the lowest held-out loss, where the spec keeps them."""
 
 
-def save_checkpoint(
-    root: Path,
-    state: TrainingState,
-    *,
-    spec: Mapping[str, Any],
-    shape: Mapping[str, Any],
-    total_steps: int,
-    environment: Mapping[str, Any],
-    tokenizer_file: Path,
-) -> Path:
-    """Write a checkpoint beside the others and show it whole or not at all; its folder."""
-    final = root / f"step-{state.progress.step:08d}"
+@dataclass(frozen=True)
+class Constants:
+    """What a run's checkpoints have in common."""
+
+    spec: Mapping[str, Any]
+    shape: Mapping[str, Any]
+    total_steps: int
+    environment: Mapping[str, Any]
+    tokenizer_file: Path
+
+
+@dataclass
+class Snapshot:
+    """A moment of a run in memory of its own: the run goes on while this is written."""
+
+    progress: dict[str, Any]
+    plan: EpochPlan
+    random_states: Mapping[str, Tensor]
+    adam_step: Tensor
+    best: Tensor | None
+    """Never changed in place, so it needs no copy."""
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return int(self.progress["step"])
+
+
+class Buffers:
+    """Room for the flat tensors of one snapshot, made and touched once: a fresh copy costs five times as much."""
+
+    def __init__(self, weights: FlatWeights) -> None:
+        self.split = weights.split
+        size = weights.master.numel()
+        self.master, self.exp_avg, self.exp_avg_sq = (torch.full((size,), 0.0) for _ in range(3))
+
+    def take(self, state: TrainingState) -> Snapshot:
+        """Copy a moment; what was copied before is lost."""
+        self.master.copy_(state.weights.master)
+        start = 0
+        for group in state.optimizer.param_groups:
+            (parameter,) = group["params"]
+            values = state.optimizer.state[parameter]
+            part = slice(start, start + parameter.numel())
+            for name, buffer in (("exp_avg", self.exp_avg), ("exp_avg_sq", self.exp_avg_sq)):
+                if values:
+                    buffer[part].copy_(values[name])
+                else:
+                    buffer[part].zero_()
+            start += parameter.numel()
+        random_states = {"random_state_cpu": torch.get_rng_state()}
+        if state.weights.master.is_cuda:
+            random_states["random_state_gpu"] = torch.cuda.get_rng_state()
+        step = values["step"].detach().cpu().clone() if values else torch.zeros(())
+        return Snapshot(asdict(state.progress), state.plan, random_states, step, state.best)
+
+
+def write_checkpoint(root: Path, snapshot: Snapshot, buffers: Buffers, constants: Constants) -> Path:
+    """Write a snapshot beside the other checkpoints and show it whole or not at all; its folder."""
+    final = root / f"step-{snapshot.step:08d}"
     if final.exists():
         return final  # the same step of the same run holds the same bits
     scratch = final.with_suffix(".tmp")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    _save_tensors(scratch, state)
-    shutil.copyfile(tokenizer_file, scratch / "tokenizer.json")
+    _save_tensors(scratch, snapshot, buffers)
+    shutil.copyfile(constants.tokenizer_file, scratch / "tokenizer.json")
     body = {
         "format_version": FORMAT_VERSION,
-        "progress": asdict(state.progress),
-        "spec": spec,
-        "shape": shape,
-        "total_steps": total_steps,
-        "environment": environment,
+        "progress": snapshot.progress,
+        "spec": constants.spec,
+        "shape": constants.shape,
+        "total_steps": constants.total_steps,
+        "environment": constants.environment,
     }
     (scratch / "state.json").write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
     show_folder(scratch, final)
     return final
 
 
-def _save_tensors(folder: Path, state: TrainingState) -> None:
-    named = {name: view.contiguous() for name, view in state.weights.split(state.weights.master)}
-    save_file(named, folder / "weights.safetensors")
-    moments: dict[str, Tensor] = {}
-    for moment in ("exp_avg", "exp_avg_sq"):
-        flat = torch.cat([values[moment] for values in _adam_states(state)])
-        moments |= {f"{moment}.{name}": view.contiguous() for name, view in state.weights.split(flat)}
-    moments["step"] = _adam_states(state)[0]["step"].clone()
+def _save_tensors(folder: Path, snapshot: Snapshot, buffers: Buffers) -> None:
+    save_file(dict(buffers.split(buffers.master)), folder / "weights.safetensors")
+    moments: dict[str, Tensor] = {"step": snapshot.adam_step}
+    for moment, flat in (("exp_avg", buffers.exp_avg), ("exp_avg_sq", buffers.exp_avg_sq)):
+        moments |= {f"{moment}.{name}": view for name, view in buffers.split(flat)}
     save_file(moments, folder / "optimizer.safetensors")
     position = {
-        "plan_order": torch.from_numpy(state.plan.order),
-        "plan_offsets": torch.from_numpy(state.plan.offsets),
-        "random_state_cpu": torch.get_rng_state(),
+        "plan_order": torch.from_numpy(snapshot.plan.order),
+        "plan_offsets": torch.from_numpy(snapshot.plan.offsets),
+        **snapshot.random_states,
     }
-    if state.weights.master.is_cuda:
-        position["random_state_gpu"] = torch.cuda.get_rng_state()
     save_file(position, folder / "position.safetensors")
-    if state.best is not None:
-        save_file(
-            {name: view.contiguous() for name, view in state.weights.split(state.best)},
-            folder / "best.safetensors",
-        )
-
-
-def _adam_states(state: TrainingState) -> list[dict[str, Tensor]]:
-    """Adam's values of the two parts of the masters; zeros before the first step."""
-    states = []
-    for group in state.optimizer.param_groups:
-        (parameter,) = group["params"]
-        values = state.optimizer.state[parameter]
-        if not values:
-            zeros = torch.zeros_like(parameter)
-            values = {"step": torch.zeros(()), "exp_avg": zeros, "exp_avg_sq": zeros.clone()}
-        states.append(values)
-    return states
+    if snapshot.best is not None:
+        save_file(dict(buffers.split(snapshot.best.cpu())), folder / "best.safetensors")
 
 
 def show_folder(scratch: Path, final: Path) -> None:

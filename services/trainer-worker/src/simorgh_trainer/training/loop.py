@@ -18,6 +18,7 @@ from simorgh_trainer.training.kernels import cross_entropy
 from simorgh_trainer.training.model import Llama
 from simorgh_trainer.training.optim import learning_rate
 from simorgh_trainer.training.packing import Batch, Samples, build_batch, plan_epoch
+from simorgh_trainer.training.saving import CheckpointSaver
 
 _PACE_WEIGHT = 0.1
 """Share of the newest step in the smoothed step time that the remaining time is told by."""
@@ -39,8 +40,7 @@ class Run:
     total_steps: int
     flops_limit: float
     """Operations a second of a bare matrix product, measured at the start."""
-    save: Callable[[str], None]
-    """Writes a checkpoint for a reason and says so."""
+    saver: CheckpointSaver
     begins_trained: bool = False
     """Whether the model could do something before the first step."""
 
@@ -57,14 +57,15 @@ def train(run: Run, state: TrainingState, events: EventLog, read_control: Callab
     pace_s: float | None = None
     window_begun, window_tokens, window_flops = time.monotonic(), 0, 0.0
     while not _is_done(run, state):
+        run.saver.check()
         control = read_control()
         if control.is_cancelled:
             raise CancelledError
         if control.checkpoint_request > progress.checkpoint_request:
             progress.checkpoint_request = control.checkpoint_request
-            run.save("requested")
+            run.saver.save("requested")
         if control.leave_reason is not None:
-            run.save("leaving")
+            run.saver.save("leaving")
             return control.leave_reason
 
         begun = time.monotonic()
@@ -118,7 +119,7 @@ def train(run: Run, state: TrainingState, events: EventLog, read_control: Callab
             window_begun += time.monotonic() - begun
         if progress.step % spec.save_steps == 0 and not _is_done(run, state):
             begun = time.monotonic()
-            run.save("interval")
+            run.saver.save("interval")
             window_begun += time.monotonic() - begun
     return None
 

@@ -2,8 +2,7 @@
 
 import json
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ from simorgh_trainer.child.control import ControlFile
 from simorgh_trainer.child.events import EventLog
 from simorgh_trainer.training import lora
 from simorgh_trainer.training.checkpoint import (
+    Constants,
     Progress,
     Restored,
     TrainingState,
     restore_random_states,
     restore_tensors,
-    save_checkpoint,
 )
 from simorgh_trainer.training.hardware import choose_hardware, product_limit
 from simorgh_trainer.training.loop import Run, train
@@ -30,6 +29,7 @@ from simorgh_trainer.training.model_folder import write_adapter, write_model, wr
 from simorgh_trainer.training.optim import FlatWeights, make_optimizer
 from simorgh_trainer.training.packing import EpochPlan, plan_epoch
 from simorgh_trainer.training.prepare import Prepared, prepare
+from simorgh_trainer.training.saving import CheckpointSaver
 from simorgh_trainer.training.yardsticks import answers
 
 _DECIDES_PLAN = ("sequence_length", "packing", "seed", "eval_fraction", "normalise")
@@ -48,7 +48,7 @@ def run_attempt(folder: Path, events: EventLog) -> None:
     total_steps = count_steps(prepared)
     limit = _measure_limit(prepared)
     _announce(prepared, state, count_parameters(model), total_steps, limit, events)
-    save = _saver(folder, prepared, state, total_steps, events)
+    saver = _saver(folder, prepared, state, total_steps, events)
     start = prepared.start
     run = Run(
         spec,
@@ -58,14 +58,15 @@ def run_attempt(folder: Path, events: EventLog) -> None:
         prepared.hardware,
         total_steps,
         limit,
-        save,
+        saver,
         begins_trained=start.base is not None,
     )
     if state.progress.step == 0:
         _tell_answers(prepared, model, "before", events)
     if start.restored is not None:
         restore_random_states(start.restored, prepared.hardware)
-    left = train(run, state, events, ControlFile(folder / "control.json").read)
+    with saver:
+        left = train(run, state, events, ControlFile(folder / "control.json").read)
     if left is not None:
         events.emit("left", reason=left, step=state.progress.step)
         return
@@ -178,27 +179,19 @@ def _announce(
 
 def _saver(
     folder: Path, prepared: Prepared, state: TrainingState, total_steps: int, events: EventLog
-) -> Callable[[str], None]:
-    def save(reason: str) -> None:
-        begun = time.monotonic()
-        path = save_checkpoint(
-            folder / "checkpoints",
-            state,
-            spec=prepared.spec.model_dump(mode="json"),
-            shape=asdict(prepared.start.shape),
-            total_steps=total_steps,
-            environment=prepared.environment,
-            tokenizer_file=prepared.start.tokenizer_file,
-        )
-        events.emit(
-            "checkpoint",
-            step=state.progress.step,
-            path=str(path.relative_to(folder)),
-            reason=reason,
-            seconds=round(time.monotonic() - begun, 3),
-        )
+) -> CheckpointSaver:
+    def tell(path: Path, step: int, reason: str, seconds: float) -> None:
+        where = str(path.relative_to(folder))
+        events.emit("checkpoint", step=step, path=where, reason=reason, seconds=round(seconds, 3))
 
-    return save
+    constants = Constants(
+        spec=prepared.spec.model_dump(mode="json"),
+        shape=asdict(prepared.start.shape),
+        total_steps=total_steps,
+        environment=prepared.environment,
+        tokenizer_file=prepared.start.tokenizer_file,
+    )
+    return CheckpointSaver(folder / "checkpoints", state, constants, tell)
 
 
 def _tell_answers(prepared: Prepared, model: Llama, when: str, events: EventLog) -> None:
