@@ -22,7 +22,7 @@ class Split(NamedTuple):
 
 
 def row_keys(row: Row) -> list[str]:
-    """What of a row must not stand on both sides; a sentence without letters or digits is its own key."""
+    """What of a row must not stand on both sides."""
     if isinstance(row, QaRow):
         values = [row.question, row.answer]
     elif isinstance(row, TextRow | AudioRow):
@@ -32,7 +32,12 @@ def row_keys(row: Row) -> list[str]:
     else:
         assert isinstance(row, MessagesRow)
         values = [turn.content for turn in row.messages if turn.role in ("user", "assistant")]
-    return [comparison_key(value) or f" {value.strip()}" for value in values]
+    return [sentence_key(value) for value in values]
+
+
+def sentence_key(text: str) -> str:
+    """What a sentence is known by after normalisation: its letters and digits; without any, the sentence itself."""
+    return comparison_key(text) or f" {text.strip()}"
 
 
 def group_rows(keys_of_rows: Sequence[Sequence[str]]) -> list[list[int]]:

@@ -79,6 +79,13 @@ class Device(StrEnum):
     GPU = "gpu"
 
 
+class OnLeakage(StrEnum):
+    """What becomes of a run whose test split stands in its train split."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
 class Keep(StrEnum):
     """Which weights become the model."""
 
@@ -145,6 +152,8 @@ class TrainSpec(BaseModel):
     """Fill rows with several samples that do not see each other; without it a row is one sample, padded."""
     normalise: bool = False
     """Bring Persian text to one spelling first (R-FA-1). The rules' version and options stand in the lineage."""
+    on_leakage: OnLeakage = OnLeakage.WARN
+    """Where test rows share a sentence with train rows, after normalisation: say so, or refuse the run (R-DATA-6)."""
     precision: Precision = Precision.AUTO
     seed: int = Field(42, ge=0, lt=2**63)
     logging_steps: int = Field(10, ge=1, le=1_000_000)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from simorgh_shared.datasets.rows import AudioRow, MessagesRow, PreferenceRow, QaRow, RowSchema, TextRow, typed_decoder
+from simorgh_shared.datasets.split import group_rows, sentence_key
 from simorgh_shared.domain.errors import InvalidInputError
 
 Segment = tuple[str, str]
@@ -86,8 +87,8 @@ def row_segments(row: QaRow | MessagesRow | TextRow | PreferenceRow | AudioRow) 
 
 
 def hold_out(rows: Sequence[Row], fraction: float, seed: int) -> tuple[list[Row], list[Row]]:
-    """Split off about `fraction` of the rows; rows that share a segment's text stay on one side."""
-    groups = _groups(rows)
+    """Split off about `fraction` of the rows; rows that share a sentence after normalisation stay on one side."""
+    groups = group_rows([_sentences(row) for row in rows])
     wanted = round(len(rows) * fraction)
     held: set[int] = set()
     for index in np.random.default_rng([seed, len(rows)]).permutation(len(groups)):
@@ -96,20 +97,7 @@ def hold_out(rows: Sequence[Row], fraction: float, seed: int) -> tuple[list[Row]
     return [row for i, row in enumerate(rows) if i not in held], [rows[i] for i in sorted(held)]
 
 
-def _groups(rows: Sequence[Row]) -> list[list[int]]:
-    parent = list(range(len(rows)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = index = parent[parent[index]]
-        return index
-
-    first_with: dict[str, int] = {}
-    for index, row in enumerate(rows):
-        for _, text in row:
-            other = first_with.setdefault(text, index)
-            parent[root(index)] = root(other)
-    groups: dict[int, list[int]] = {}
-    for index in range(len(rows)):
-        groups.setdefault(root(index), []).append(index)
-    return list(groups.values())
+def _sentences(row: Row) -> list[str]:
+    """What of a row must not stand on both sides: what the two who talk say, not what they were told or given."""
+    said = [text for role, text in row if role not in ("system", "tool")]
+    return [sentence_key(text) for text in said or (text for _, text in row)]

@@ -18,6 +18,7 @@ from simorgh_trainer.training.evaluate import HeldOut, num_characters
 from simorgh_trainer.training.formats.markers import Markers
 from simorgh_trainer.training.formats.row_format import RowFormat
 from simorgh_trainer.training.hardware import Hardware, instruction_set
+from simorgh_trainer.training.leakage import check_leakage
 from simorgh_trainer.training.methods import pretrain, sft
 from simorgh_trainer.training.model import ModelShape
 from simorgh_trainer.training.model_folder import FoundModel, file_hash, read_model
@@ -69,6 +70,7 @@ def prepare(folder: Path, inputs: Mapping[str, Any], spec: TrainSpec, hardware: 
     """
     dataset = DatasetInput.from_run(inputs["dataset"], folder)
     train_rows, eval_rows = _read(dataset, spec)
+    check_leakage(dataset, spec.on_leakage, events)
     start = _start(folder, inputs, spec, train_rows)
     method = _METHODS[spec.method]
     held_out = None

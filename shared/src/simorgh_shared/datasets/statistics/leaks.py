@@ -4,12 +4,13 @@ import heapq
 
 import numpy as np
 
+from simorgh_shared.datasets.split import sentence_key
 from simorgh_shared.datasets.statistics.columns import Column
 from simorgh_shared.datasets.statistics.duplicates import Comparer, NearGroups, Tick, group_members
 from simorgh_shared.datasets.statistics.excerpts import excerpt
 from simorgh_shared.datasets.statistics.reading import FIELDS, Batch, RowIndex
 from simorgh_shared.datasets.statistics.segments import Codes, Ints
-from simorgh_shared.datasets.statistics.similarity import THRESHOLD, sentence_key
+from simorgh_shared.datasets.statistics.similarity import THRESHOLD
 from simorgh_shared.schemas.statistics import Leak, Leaks
 
 _FIELDS_A_ROW = 16

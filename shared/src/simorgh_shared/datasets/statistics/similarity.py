@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from simorgh_shared.datasets.split import sentence_key
 from simorgh_shared.datasets.statistics.fingerprints import SHINGLE_LETTERS
 from simorgh_shared.datasets.statistics.reading import FIELDS, NOT_COMPARED, PART_OF_FIELD, Field
-from simorgh_shared.persian.code_points import comparison_key
 
 THRESHOLD = 0.75
 """A word more in a sentence of four, or one with another ending: what a reader calls the same."""
@@ -20,11 +20,6 @@ def shingles_of(fields: Sequence[Field]) -> Shingles:
         if _PART[field] != NOT_COMPARED:
             parts[_PART[field]] |= trigrams(sentence_key(text))
     return tuple(map(frozenset, parts))
-
-
-def sentence_key(text: str) -> str:
-    """What a sentence is compared by: its letters and digits; one without any is compared as it is."""
-    return comparison_key(text) or text.strip()
 
 
 def trigrams(key: str) -> set[str]:

@@ -10,16 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from simorgh_shared.datasets.statistics import duplicates, leaks
 from simorgh_shared.datasets.statistics.columns import ByteRows, Column
-from simorgh_shared.datasets.statistics.fingerprints import NUM_BANDS, NUM_HASHES, row_hashes, signatures, text_hashes
-from simorgh_shared.datasets.statistics.folding import Folded, Pieces, fold
-from simorgh_shared.datasets.statistics.reading import NOT_COMPARED, PART_OF_FIELD, Batch, RowIndex, Source, batches
+from simorgh_shared.datasets.statistics.comparing import Compared
+from simorgh_shared.datasets.statistics.fingerprints import NUM_BANDS, NUM_HASHES, row_hashes, signatures
+from simorgh_shared.datasets.statistics.reading import Batch, RowIndex, Source, batches
 from simorgh_shared.datasets.statistics.sampling import Sample
 from simorgh_shared.datasets.statistics.scripts import ForeignCodePoints, Languages
-from simorgh_shared.datasets.statistics.segments import Ints, counts_in, owners_of
 from simorgh_shared.datasets.statistics.tallies import FieldLengths, Longest, Personal
 from simorgh_shared.schemas.statistics import (
     DatasetStatistics,
@@ -126,23 +123,15 @@ class _Spill:
         self.sentences = stack.enter_context(sentences) if sentences is not None else None
 
     def add(self, batch: Batch) -> None:
-        """Hash these rows. Texts that are not compared (system, tool) do not count."""
-        parts = PART_OF_FIELD[batch.fields]
-        compared = np.flatnonzero(parts != NOT_COMPARED)
-        texts_a_row = counts_in(parts != NOT_COMPARED, batch.texts_a_row)
-        folded = fold(batch.texts, batch.pieces)
-        if len(compared) < len(parts):
-            folded = Folded(_only(folded.plain, compared), _only(folded.key, compared))
-        hashes = text_hashes(folded.plain)
-        self.rows.append(row_hashes(hashes, parts[compared], texts_a_row))
-        made = signatures(folded.key, parts[compared], texts_a_row)
+        """Hash these rows."""
+        compared = Compared.of(batch)
+        self.rows.append(row_hashes(compared.plain_hashes, compared.parts, compared.texts_a_row))
+        made = signatures(compared.folded.key, compared.parts, compared.texts_a_row)
         for number, band in enumerate(self.bands):
             band.append(made.bands[:, number])
         self.signatures.append(made.bytes)
         if self.sentences is not None:
-            without_letters = folded.key.lengths == 0
-            sentences = np.where(without_letters, hashes, text_hashes(folded.key))
-            self.sentences.append(sentences, leaks.sentence_owners(batch, compared))
+            self.sentences.append(compared.sentence_hashes, leaks.sentence_owners(batch, compared.numbers))
 
 
 def _scan(source: Source, num_bytes: int, takers: tuple[RowIndex, _Spill, _Tallies], progress: Progress) -> None:
@@ -167,9 +156,3 @@ def _compare(index: RowIndex, spill: _Spill, progress: Progress) -> dict[str, An
         exact = leaks.exact_leaks(spill.sentences, index, MOST_SHOWN, tick)
         leakage = Leakage(exact=exact, near=leaks.near_leaks(groups, index, comparer, MOST_SHOWN, tick))
     return {"duplicates": equal, "near_duplicates": near, "leakage": leakage}
-
-
-def _only(pieces: Pieces, chosen: Ints) -> Pieces:
-    wanted = np.zeros(len(pieces.lengths), dtype=np.bool_)
-    wanted[chosen] = True
-    return Pieces(pieces.codes[wanted[owners_of(pieces.lengths)]], pieces.lengths[chosen])
