@@ -1,10 +1,13 @@
-"""Models by the command line: up, looked at and away."""
+"""Models by the command line: up, looked at, down, verified and away."""
 
+import base64
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from simorgh_shared.attestation import SigningKey
 from tests.embedded.program import Simorgh
 from tests.support import model_files
 
@@ -12,6 +15,18 @@ from tests.support import model_files
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return model_files.write(tmp_path / "کوچک", model_files.base_folder() | {".gitattributes": b"*.bin lfs"})
+
+
+@pytest.fixture(scope="module")
+def got(user: Simorgh, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that went up and came down again, with the platform's key beside it."""
+    place = tmp_path_factory.mktemp("got")
+    files = model_files.base_folder() | {"sub/deeper/more.json": b"{}"}
+    user.run("models", "upload", str(model_files.write(place / "sent", files)), "--name", "down again")
+    told = user.run("models", "download", "down again", str(place / "model")).stdout
+    assert "The signed manifest is" in told
+    (place / "key.pem").write_text(user.run("models", "signing-key").stdout)
+    return place
 
 
 class TestUpload:
@@ -54,3 +69,55 @@ class TestUpload:
         made = user.ask("models", "upload", str(folder), "--name", "to go")
         assert user.ask("models", "delete", "to go")["id"] == made["id"]
         assert "There is no model to go" in user.refuse("models", "show", "to go")
+
+
+class TestDownload:
+    def verify(self, user: Simorgh, got: Path, folder: Path, *more: str) -> list[str]:
+        manifest = got / "model.manifest.json"
+        return ["models", "verify", str(folder), "--manifest", str(manifest), "--key", str(got / "key.pem"), *more]
+
+    def test_what_comes_down_are_the_files_that_went_up(self, user: Simorgh, got: Path) -> None:
+        """R-API-4, R-MODEL-2: byte for byte, and nothing else."""
+        sent, came = (
+            {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+            for root in (got / "sent", got / "model")
+        )
+        assert sent == came
+        assert "and not empty" in user.refuse("models", "download", "down again", str(got / "model"))
+
+    def test_a_whole_folder_is_verified_offline(self, stranger: Simorgh, got: Path) -> None:
+        """R-MODEL-2: by somebody who is signed in nowhere."""
+        told = stranger.run(*self.verify(stranger, got, got / "model")).stdout
+        assert told.startswith("All 5 files are those of the manifest.")
+        assert "has signed it" in told
+
+    def test_a_changed_byte_a_missing_and_a_foreign_file_are_named(
+        self, stranger: Simorgh, got: Path, tmp_path: Path
+    ) -> None:
+        """R-MODEL-2: each with what is wrong with it."""
+        folder = tmp_path / "changed"
+        shutil.copytree(got / "model", folder)
+        body = bytearray((folder / "model.safetensors").read_bytes())
+        body[-1] ^= 1
+        (folder / "model.safetensors").write_bytes(body)
+        (folder / "README.md").unlink()
+        (folder / "new.txt").write_text("x")
+        told = stranger.refuse(*self.verify(stranger, got, folder)).splitlines()
+        assert told[0] == "simorgh: 3 of 5 files are not those of the manifest."
+        assert [line.split(":")[0].strip() for line in told[1:]] == ["README.md", "new.txt", "model.safetensors"]
+
+    def test_a_changed_predicate_and_a_wrong_key_are_found(self, stranger: Simorgh, got: Path, tmp_path: Path) -> None:
+        """R-MODEL-2: what was signed is files and lineage, by one key."""
+        envelope = json.loads((got / "model.manifest.json").read_text())
+        payload = base64.b64decode(envelope["payload"]).replace(b'"kind":"upload"', b'"kind":"job"')
+        changed = tmp_path / "changed.json"
+        changed.write_text(json.dumps(envelope | {"payload": base64.b64encode(payload).decode()}))
+        whole = str(got / "model.manifest.json")
+        for manifest, key in (
+            (str(changed), (got / "key.pem").read_text()),
+            (whole, SigningKey(base64.b64encode(bytes(32)).decode()).public_pem),
+        ):
+            (tmp_path / "key.pem").write_text(key)
+            asked = ["--manifest", manifest, "--key", str(tmp_path / "key.pem")]
+            told = stranger.refuse("models", "verify", str(got / "model"), *asked)
+            assert "is not to be believed: it was not signed by the key" in told

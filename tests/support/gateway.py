@@ -54,6 +54,7 @@ def running_gateway(folder: Path, **variables: str) -> Iterator[Gateway]:
         **inherited(),
         "SIMORGH_SIGNING_KEY": secrets.token_urlsafe(48),
         "SIMORGH_INTERNAL_KEY": secrets.token_urlsafe(24),
+        "SIMORGH_MANIFEST_KEY": secrets.token_urlsafe(32),
         "SIMORGH_API_PORT": str(port),
         "SIMORGH_CORS_ORIGINS": "http://studio.example",
         "SIMORGH_INFERENCE_PORT": str(inference_port),

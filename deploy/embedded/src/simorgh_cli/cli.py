@@ -20,7 +20,7 @@ _COMMANDS: Mapping[str, str] = {
     "train": "start, steer and list training runs",
     "watch": "follow a training run live",
     "chat": "talk to a model",
-    "models": "upload, list, look at and delete models",
+    "models": "upload, list, look at, download, verify and delete models",
     "status": "show a platform's processes or parts, and its active jobs",
 }
 _MODULES: Mapping[str, str] = {"up": "embedded", "quickstart": "embedded", "logout": "login"}

@@ -47,6 +47,7 @@ def platform_environment(
         "SIMORGH_INFERENCE_URL": f"http://127.0.0.1:{inference_port}",
         "SIMORGH_INTERNAL_KEY": store.get("internal_key"),
         "SIMORGH_SIGNING_KEY_FILE": str(signing_key),
+        "SIMORGH_MANIFEST_KEY": store.get("manifest_key"),
         "SIMORGH_WORK_DIR": str(data_dir / "work"),
         "SIMORGH_CACHE_DIR": str(data_dir / "cache"),
         "SIMORGH_UPLOAD_SPOOL_DIR": str(data_dir / "spool"),

@@ -18,7 +18,7 @@ from simorgh_api.description import DescribedApp, add_documentation
 from simorgh_api.errors import Problem, to_problem
 from simorgh_api.limits import Limits
 from simorgh_api.middleware import RequestContext
-from simorgh_api.settings import ApiSettings, signing_secret
+from simorgh_api.settings import ApiSettings, manifest_key, signing_secret
 from simorgh_api.streams import Broadcast
 from simorgh_api.surfaces import operation_id, shape_for
 from simorgh_api.usecases.quotas import Quotas, session_info
@@ -47,6 +47,7 @@ ROUTES = (
     "routes.datasets",
     "routes.statistics",
     "routes.conversions",
+    "routes.provenance",  # before the models' own, whose ids take any word
     "routes.models",
     "routes.chat",
     "routes.conversations",
@@ -94,6 +95,7 @@ def _make_parts(app: FastAPI, settings: ApiSettings) -> None:
     state.settings = settings
     former = [key.get_secret_value() for key in settings.verification_keys]
     state.tokens = Tokens(signing_secret(settings), former, settings.access_token_s)
+    state.manifest_key = manifest_key(settings)
     state.passwords = Passwords()
     state.engine = make_engine(
         settings.database_url.get_secret_value(),

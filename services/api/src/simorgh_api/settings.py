@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from simorgh_shared.attestation import SigningKey
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.settings import (
     BrokerSettings,
@@ -78,6 +79,10 @@ class ApiSettings(
     """Signs access tokens; at least 32 bytes."""
     signing_key_file: Path | None = None
     """Where the key lies in a file instead."""
+    manifest_key: SecretStr | None = None
+    """Signs the manifests of models: 32 bytes in base64, or an Ed25519 private key in PEM."""
+    manifest_key_file: Path | None = None
+    """Where that key lies in a file instead."""
     verification_keys: Annotated[list[SecretStr], NoDecode] = Field(default_factory=list)
     """Former signing keys, separated by commas, whose tokens are still taken."""
     access_token_s: int = Field(900, gt=0)
@@ -104,6 +109,23 @@ class ApiSettings(
     @classmethod
     def _split(cls, given: object) -> object:
         return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+
+def manifest_key(settings: ApiSettings) -> SigningKey | None:
+    """The key that signs manifests of models; None where there is none.
+
+    Raises: InvalidInputError for one that is none.
+    """
+    if settings.manifest_key is not None:
+        secret = settings.manifest_key.get_secret_value()
+    elif settings.manifest_key_file is not None and settings.manifest_key_file.is_file():
+        secret = settings.manifest_key_file.read_text("utf-8")
+    else:
+        secret = ""
+    try:
+        return SigningKey(secret) if secret else None
+    except ValueError as error:
+        raise InvalidInputError("manifest_key_unfit", reason=str(error)) from error
 
 
 def signing_secret(settings: ApiSettings) -> str:

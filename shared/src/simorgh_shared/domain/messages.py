@@ -168,6 +168,12 @@ _EN: dict[str, str] = {
     "model_archive_unfit": "The archive cannot be unpacked: {reason}. Send a .tar, .tar.gz or .zip of the folder.",
     "model_folder_unfit": "The folder is no complete model: {reason}.",
     "model_kind_unfit": "The model is of kind {found} by its content, and cannot be {kind}. Leave kind out.",
+    "manifest_key_missing": "This platform signs no manifests: SIMORGH_MANIFEST_KEY (or SIMORGH_MANIFEST_KEY_FILE) is not set. Set 32 random bytes in base64: openssl rand -base64 32",
+    "manifest_key_unfit": "SIMORGH_MANIFEST_KEY cannot be used: {reason}. Set 32 random bytes in base64, or an Ed25519 key in PEM.",
+    "manifest_not_believed": "The manifest {path} is not to be believed: {reason}.",
+    "model_files_differ": "{differing} of {files} files are not those of the manifest.",
+    "model_archive_cut": "The model did not come whole: {reason}. Nothing was kept; download it again.",
+    "folder_not_empty": "The folder {path} is there and not empty. Name another one.",
     # inference
     "model_not_found": "There is no model {model} in this project. GET /v1/models lists those that there are.",
     "no_model_yet": "This project has no model to chat with yet. Train one with POST /api/train/start.",

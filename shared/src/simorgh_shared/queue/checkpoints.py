@@ -52,6 +52,7 @@ def commit(
         "step": step,
         "reason": reason,
         "bytes": sum(entry.blob.bytes for entry in entries),
+        "sha256": manifests.content_sha256(entries),
     }
     return [leases.append(session, lease.job_id, lease.attempt, Event("checkpoint", payload))]
 

@@ -1,5 +1,6 @@
 """Manifests: folders of blobs that never change. A dataset version, a checkpoint and a model are each one."""
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,13 @@ def create(session: Session, kind: str, entries: Sequence[Entry]) -> str:
     return manifest_id
 
 
-def entries(session: Session, manifest_id: str) -> list[Entry]:
+def content_sha256(entries: Sequence[Entry]) -> str:
+    """One hash for a whole folder: of the lines that `sha256sum` writes for its files in the order of their paths."""
+    lines = sorted((entry.path, entry.blob.sha256) for entry in entries)
+    return hashlib.sha256("".join(f"{sha256}  {path}\n" for path, sha256 in lines).encode()).hexdigest()
+
+
+def entries(session: Session, manifest_id: str | None) -> list[Entry]:
     """The files of a manifest by path; empty when there is no such manifest."""
     rows = session.execute(
         sa.select(ManifestEntry.path, Blob.sha256, Blob.bytes, Blob.key)

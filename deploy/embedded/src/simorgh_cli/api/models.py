@@ -1,6 +1,6 @@
 """Owns the calls about models of the registry."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from simorgh_cli.api.connection import Connection, quoted
 from simorgh_cli.api.errors import body_of
 from simorgh_cli.api.files import CountedFile, Moved
 
+_CHUNK_BYTES = 1 << 20
 _CHECK_S = 3_600.0  # after the last byte the server reads and stores all of it: 16 GB at 200 MB/s, twice
 
 
@@ -40,6 +41,31 @@ def get(connection: Connection, model_id: str) -> dict[str, Any]:
     """One model with its versions."""
     data: dict[str, Any] = connection.get(f"/api/models/{quoted(model_id)}")["data"]
     return data
+
+
+def get_version(connection: Connection, model: str) -> str:
+    """The version that a name means: itself, or a model's newest."""
+    versions = get(connection, model)["versions"]
+    newest: str = versions[0]["version_id"]
+    return model if model in {version["version_id"] for version in versions} else newest
+
+
+def manifest(connection: Connection, version_id: str) -> dict[str, Any]:
+    """The signed statement of a version's files and lineage."""
+    data: dict[str, Any] = connection.get(f"/api/models/{quoted(version_id)}/manifest")["data"]
+    return data
+
+
+def signing_key(connection: Connection) -> dict[str, Any]:
+    """The public key that tells whether a manifest was signed there."""
+    data: dict[str, Any] = connection.get("/api/models/signing-key")["data"]
+    return data
+
+
+def download(connection: Connection, version_id: str) -> Iterator[bytes]:
+    """The files of a version as a tar archive, in pieces."""
+    with connection.opened("GET", f"/api/models/{quoted(version_id)}/download", dict) as answer:
+        yield from answer.iter_bytes(_CHUNK_BYTES)
 
 
 def delete(connection: Connection, model_id: str) -> dict[str, Any]:

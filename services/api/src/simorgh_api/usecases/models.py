@@ -103,14 +103,15 @@ def versions(
 ) -> tuple[list[FoundVersion], str | None]:
     """The newest versions first with their objects: fewer than `limit` where that were too many objects."""
     rows, more = paging.page(session, _versions_of(project_id), ModelVersion.id, "mver", limit, cursor)
-    blobs = _blobs(session, [row[1].manifest_id for row in rows])
+    blobs = _blobs(session, [row[1].manifest_id or "" for row in rows])
     found: list[FoundVersion] = []
     keys: set[str] = set()
     for model, version, _ in rows:
-        keys |= {blob.key for blob in blobs[version.manifest_id]}
+        own = blobs.get(version.manifest_id or "", [])
+        keys |= {blob.key for blob in own}
         if found and len(keys) > _MAX_LOOKED_AT:
             return found, paging.encode(found[-1].version.version_id)
-        found.append(FoundVersion(model.id, model.name, view_of(version), blobs[version.manifest_id]))
+        found.append(FoundVersion(model.id, model.name, view_of(version), own))
     return found, more
 
 

@@ -28,6 +28,8 @@ class Project(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
     weight: Mapped[float] = mapped_column(server_default="1")
+    checkpoints_kept: Mapped[int | None]
+    """So many checkpoints of a run stay once it has ended; None means the dispatcher's setting."""
     created_at: Mapped[CreatedAt]
 
 

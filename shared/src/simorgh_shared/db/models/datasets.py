@@ -32,7 +32,8 @@ class DatasetVersion(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     dataset_id: Mapped[str] = mapped_column(sa.ForeignKey("datasets.id", ondelete="CASCADE"))
     version: Mapped[int]
-    manifest_id: Mapped[str] = mapped_column(sa.ForeignKey("manifests.id"))
+    manifest_id: Mapped[str | None] = mapped_column(sa.ForeignKey("manifests.id"))
+    """None once the files of a deleted version were let go; their hashes are in `splits`."""
     content_sha256: Mapped[str]
     row_schema: Mapped[str]
     columns: Mapped[dict[str, Any]] = mapped_column(server_default="{}")

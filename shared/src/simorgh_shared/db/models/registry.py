@@ -30,7 +30,8 @@ class ModelVersion(Base):
     version: Mapped[int]
     kind: Mapped[str]
     format: Mapped[str]
-    manifest_id: Mapped[str] = mapped_column(sa.ForeignKey("manifests.id"))
+    manifest_id: Mapped[str | None] = mapped_column(sa.ForeignKey("manifests.id"))
+    """None once the files of a deleted version were let go; their hashes are in `lineage` then."""
     job_id: Mapped[str | None] = mapped_column(sa.ForeignKey("jobs.id"))
     checkpoint_id: Mapped[str | None] = mapped_column(sa.ForeignKey("checkpoints.id"))
     num_parameters: Mapped[int | None] = mapped_column(sa.BigInteger)
