@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from simorgh_shared.db.models import Upload
 from tests.api.datasets.sending import io_engine, rows_of
+from tests.api.datasets.sounds import metadata, wav, zipped
 from tests.embedded.gate import Gate, gate_before
 from tests.embedded.program import Simorgh, wait_for
 from tests.support.engine import Engine
@@ -85,6 +86,26 @@ class TestLargeFiles:
         assert "2 qa rows" in kept.stdout
         assert "1 rows were left out" in kept.stderr
         user.refuse("datasets", "upload", str(bad), "--direct", "--columns", "oops", code=2)
+
+
+class TestKinds:
+    def test_rows_of_another_kind_and_clips(self, user: Simorgh, gate: Gate, tmp_path: Path) -> None:
+        """R-DATA-2, R-API-4: convert waits for its dataset; archives go through a job whatever their size."""
+        gate.allow(float("inf"))
+        pairs = tmp_path / "pairs.jsonl"
+        pairs.write_text('{"prompt": "پایتخت؟", "chosen": "تهران", "rejected": "شیراز"}\n', encoding="utf-8")
+        made = user.ask("datasets", "upload", str(pairs))
+        assert made["row_schema"] == "preference"
+        assert "پایتخت؟ | + تهران | - شیراز" in user.run("datasets", "preview", made["id"]).stdout
+        converted = user.ask("datasets", "convert", made["id"], "--to", "qa", "--name", "پاسخ")
+        assert (converted["name"], converted["row_schema"], converted["rows"]) == ("پاسخ", "qa", 1)
+        told = user.refuse("datasets", "convert", made["id"], "--to", "text")
+        assert "They can become: qa, messages." in told
+        clips = tmp_path / "clips.zip"
+        clips.write_bytes(zipped({"a.wav": wav(), "metadata.jsonl": metadata({"file_name": "a.wav", "text": "سلام"})}))
+        audio = user.ask("datasets", "upload", str(clips))
+        assert audio["row_schema"] == "audio"
+        assert "a.wav (0.5 s) | سلام" in user.run("datasets", "preview", audio["id"]).stdout
 
 
 def parts_stored(engine: Engine) -> int:

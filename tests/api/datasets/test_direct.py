@@ -5,6 +5,7 @@ import http.client
 import json
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,6 +13,8 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
+from simorgh_api.dispatcher.clearing import sweep_incoming
+from simorgh_shared.storage.incoming import IncomingStore
 from tests.api.datasets.sending import (
     PART,
     UPLOADS,
@@ -230,6 +233,20 @@ class TestEnding:
         wait_until(is_cleared, "it is dropped")
         assert httpx.put(upload["urls"][1]["url"], content=data[PART:]).status_code == 404
 
+    def test_what_no_row_knows_of_is_swept(self, someone: httpx.Client, engine: Engine) -> None:
+        """R-DATA-8: a process that died between storage and database leaves nothing for ever."""
+        client, bucket = engine.store.client, engine.bucket.name
+        incoming = IncomingStore(client, client, bucket)
+        client.put_object(Bucket=bucket, Key="incoming/gone/object", Body=b"x")
+        parts = client.create_multipart_upload(Bucket=bucket, Key="incoming/gone/parts")["UploadId"]
+        mine = begin(someone, ROW)
+        assert sweep_incoming(engine.sessions, incoming, datetime.now(UTC) - timedelta(hours=1)) == 0
+        assert sweep_incoming(engine.sessions, incoming, datetime.now(UTC) + timedelta(hours=1)) == 2
+        assert "incoming/gone/object" not in incoming_keys(engine)
+        assert incoming.parts("incoming/gone/parts", parts) is None
+        send(ROW, mine["urls"])
+        succeeded(someone, complete(someone, mine["id"]))
+
 
 class TestRefusals:
     def test_another_project_sees_none_of_it(self, someone: httpx.Client, sign_up: Callable[[], Account]) -> None:
@@ -244,6 +261,15 @@ class TestRefusals:
         ):
             assert "There is no upload" in refused(answer, 404)
         assert other.get(UPLOADS).json()["data"] == []
+
+    def test_who_may_only_read_gets_no_addresses(self, someone: httpx.Client, gateway: Gateway) -> None:
+        """R-AUTH-3, R-DATA-8: they are a right to write."""
+        upload = begin(someone, ROW)
+        key = someone.post("/api/keys", json={"name": "reader", "scopes": ["read"]}).json()["data"]["key"]
+        with httpx.Client(base_url=gateway.url, headers={"authorization": f"Bearer {key}"}) as reader:
+            shown = ok(reader.get(f"{UPLOADS}/{upload['id']}"))
+            assert (shown["missing"], shown["urls"], shown["urls_expire_at"]) == ([1], [], None)
+            assert reader.post(f"{UPLOADS}/{upload['id']}/parts", json={"numbers": [1]}).status_code == 403
 
     def test_bad_beginnings_are_sentences(self, someone: httpx.Client) -> None:
         """R-DATA-1, R-DATA-8: type, dataset, columns, number of parts."""

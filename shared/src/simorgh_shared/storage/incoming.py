@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ MIN_PART_BYTES = 5 << 20
 """Less is refused by S3 for every part but the last."""
 MAX_PART_BYTES = 5 << 30
 MAX_PARTS = 10_000
+_PREFIX = "incoming/"
 _CHUNK_BYTES = 1 << 20
 
 
@@ -49,7 +51,7 @@ class IncomingFile:
 
 def new_key(project_id: str) -> str:
     """A key that was never used, for one file."""
-    return f"incoming/{project_id}/{new_id('in')}"
+    return f"{_PREFIX}{project_id}/{new_id('in')}"
 
 
 def part_sizes(num_bytes: int, part_bytes: int) -> list[int]:
@@ -153,6 +155,17 @@ class IncomingStore:
                     digest.update(chunk)
                     sink.write(chunk)
         return digest.hexdigest()
+
+    def leftovers(self, before: datetime) -> Iterator[tuple[str, str | None]]:
+        """Keys under `incoming/` from before then, each with the storage's id of its parts if it is not whole."""
+        with storage_errors():
+            for objects in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=_PREFIX):
+                yield from ((one["Key"], None) for one in objects.get("Contents", ()) if one["LastModified"] < before)
+            begun = self._client.get_paginator("list_multipart_uploads")
+            for uploads in begun.paginate(Bucket=self._bucket, Prefix=_PREFIX):
+                yield from (
+                    (one["Key"], one["UploadId"]) for one in uploads.get("Uploads", ()) if one["Initiated"] < before
+                )
 
     def drop(self, key: str, storage_id: str | None) -> None:
         """Drop the parts and the object. No error where there are none."""

@@ -37,6 +37,8 @@ class Watcher:
     """So many more bytes lie in storage; fewer, where a part has to be sent again."""
     checked: Callable[[int, int], None] = lambda _bytes, _total: None
     """So many bytes of all are checked."""
+    queued: Callable[[str], None] = lambda _job_id: None
+    """All was sent, and this job goes on by itself."""
 
 
 def upload(
@@ -53,6 +55,7 @@ def upload(
     if len(ids) > 1:
         body["test_upload_id"] = ids[1][0]
     job = _data(connection.call("POST", f"{_UPLOADS}/{quoted(ids[0][0])}/complete", body))
+    watch.queued(str(job["id"]))
     return _made(connection, wait(connection, str(job["id"]), watch.checked))
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,12 +85,16 @@ def upload(
     said = {"row_schema": kind, "columns": columns, **named}
     fields = {field: value for field, value in said.items() if value is not None}
     with invocation.connected() as connection:
+        jobs: list[str] = []
         try:
-            made = _upload(connection, files, fields, direct=direct)
+            made = _upload(connection, files, fields, jobs.append, direct=direct)
         except OSError as error:
             raise InvalidInputError("file_unusable", path=str(file), reason=_reason(error)) from error
         except KeyboardInterrupt:
-            note("Interrupted. A file that goes in parts goes on where it was when you run the same command again.")
+            if jobs:
+                note(f"All was sent. Job {jobs[0]} goes on by itself and makes the dataset.")
+            else:
+                note("Interrupted. A file that goes in parts goes on where it was when you run the same command again.")
             return _INTERRUPTED
     _tell_made(invocation, made)
     return 0
@@ -199,7 +203,12 @@ def _tell_made(invocation: Invocation, made: dict[str, Any]) -> None:
 
 
 def _upload(
-    connection: Connection, files: Mapping[str, Path], fields: Mapping[str, str], *, direct: bool
+    connection: Connection,
+    files: Mapping[str, Path],
+    fields: Mapping[str, str],
+    queued: Callable[[str], None],
+    *,
+    direct: bool,
 ) -> dict[str, Any]:
     """In one request, or where that is better in parts."""
     num_bytes = sum(path.stat().st_size for path in files.values())
@@ -209,7 +218,7 @@ def _upload(
         if "columns" in fields:
             options["columns"] = _as_columns(fields["columns"])
         with _moving("uploading", num_bytes) as bar:
-            watcher = direct_calls.Watcher(bar.advance, bar.check)
+            watcher = direct_calls.Watcher(bar.advance, bar.check, queued)
             return direct_calls.upload(connection, list(files.values()), options, watcher)
     with _moving("uploading", num_bytes) as bar:
         return calls.upload(connection, files, fields, bar.advance)

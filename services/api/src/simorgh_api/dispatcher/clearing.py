@@ -1,6 +1,7 @@
 """Clears `incoming/`: uploads that nobody finished, and files whose job has ended."""
 
-from datetime import timedelta
+import itertools
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
@@ -34,6 +35,23 @@ def clear_uploads(sessions: sessionmaker[Session], store: IncomingStore, unfinis
             )
         log.info("uploads_cleared", num_uploads=len(cleared))
     return len(cleared)
+
+
+def sweep_incoming(sessions: sessionmaker[Session], store: IncomingStore, before: datetime) -> int:
+    """Drop what no row knows of and is older: left by a process that died in between, or by a project that is gone."""
+    num_dropped = 0
+    found = store.leftovers(before)
+    while some := list(itertools.islice(found, _BATCH)):
+        with sessions() as session:
+            keys = [key for key, _ in some]
+            known = set(session.scalars(sa.select(Upload.key).where(Upload.key.in_(keys), Upload.cleared_at.is_(None))))
+        for key, storage_id in some:
+            if key not in known:
+                store.drop(key, storage_id)
+                num_dropped += 1
+    if num_dropped:
+        log.warning("incoming_swept", num_objects=num_dropped)
+    return num_dropped
 
 
 def _give_up(session: Session, unfinished: timedelta) -> None:

@@ -3,12 +3,14 @@
 Any number may run; the one that holds the duty works. Nothing here decides about a job: PostgreSQL does.
 """
 
+import contextlib
 import os
 import queue
 import signal
 import socket
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from prometheus_client import Counter
@@ -18,13 +20,14 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from simorgh_api.dispatcher import duty
-from simorgh_api.dispatcher.clearing import clear_uploads
+from simorgh_api.dispatcher.clearing import clear_uploads, sweep_incoming
 from simorgh_api.dispatcher.collecting import collect_blobs
 from simorgh_api.dispatcher.listen import Listener
 from simorgh_api.dispatcher.ring import needs, ring
 from simorgh_api.dispatcher.settings import DispatcherSettings
 from simorgh_shared import health
 from simorgh_shared.db.engine import make_engine, make_sessions
+from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.logging import configure_logging
 from simorgh_shared.queue import parents
 from simorgh_shared.queue.celery_app import make_app
@@ -39,6 +42,7 @@ from simorgh_shared.storage.s3 import make_client
 log = structlog.get_logger()
 _DUTY = "dispatch"
 _COLLECT_EVERY_S = 600.0
+_SWEPT_AFTER = timedelta(days=1)
 _RINGS = Counter("simorgh_rings_total", "Rings sent to the queues")
 _REAPED = Counter("simorgh_reaped_leases_total", "Expired leases put back")
 
@@ -113,6 +117,8 @@ class Dispatcher:
         if time.monotonic() >= self._next_collection:
             self._next_collection = time.monotonic() + _COLLECT_EVERY_S
             collect_blobs(self._sessions, self._store, self._settings.blob_unused_s)
+            with contextlib.suppress(UnavailableError):  # the storage is silent: next time
+                sweep_incoming(self._sessions, self._incoming, datetime.now(UTC) - _SWEPT_AFTER)
         if time.monotonic() >= self._next_clearing:
             self._next_clearing = time.monotonic() + self._settings.upload_clear_every_s
             clear_uploads(self._sessions, self._incoming, self._settings.upload_unfinished_days)

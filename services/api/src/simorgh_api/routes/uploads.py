@@ -68,7 +68,7 @@ def list_uploads(
 @router.get("/{upload_id}", operation_id="get_upload")
 def get_upload(direct: Direct, principal: Reader, upload_id: str) -> Answer[OpenUploadView]:
     """The parts of an upload that storage has, and those that are missing."""
-    return Answer(data=direct.get(principal.project_id, upload_id))
+    return Answer(data=direct.get(principal, upload_id))
 
 
 @router.post("/{upload_id}/parts", operation_id="sign_upload_parts")

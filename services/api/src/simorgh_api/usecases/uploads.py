@@ -81,12 +81,13 @@ class DirectUploads:
         assert upload is not None
         return self._shown(upload)
 
-    def get(self, project_id: str, upload_id: str) -> OpenUploadView:
-        """An upload, what came of it and what is missing.
+    def get(self, principal: Principal, upload_id: str) -> OpenUploadView:
+        """An upload, what came of it and what is missing; the addresses are for those who may change something.
 
         Raises: NotFoundError.
         """
-        return self._shown(self._used(project_id, upload_id))
+        upload = self._used(principal.project_id, upload_id)
+        return self._shown(upload, with_urls="write" in principal.scopes)
 
     def sign(self, project_id: str, upload_id: str, numbers: Sequence[int]) -> PartUrls:
         """Addresses for parts.
@@ -181,7 +182,7 @@ class DirectUploads:
             raise ConflictError("upload_incomplete", missing=len(missing), parts=num_parts, first=missing[0])
         self.storage.complete(upload.key, upload.storage_id, good)
 
-    def _shown(self, upload: Upload) -> OpenUploadView:
+    def _shown(self, upload: Upload, *, with_urls: bool = True) -> OpenUploadView:
         sizes = part_sizes(upload.bytes, upload.part_bytes)
         parts: list[Part] | None = []
         if upload.status == "open" and upload.storage_id is not None:
@@ -193,8 +194,8 @@ class DirectUploads:
             **view(upload).model_dump(),
             stored=[StoredPart(number=part.number, bytes=part.bytes) for part in good],
             missing=missing,
-            urls=self._urls(upload, sizes, missing[:_FIRST_URLS]),
-            urls_expire_at=self._expiry() if missing else None,
+            urls=self._urls(upload, sizes, missing[:_FIRST_URLS] if with_urls else []),
+            urls_expire_at=self._expiry() if missing and with_urls else None,
         )
 
     def _urls(self, upload: Upload, sizes: Sequence[int], numbers: Sequence[int]) -> list[PartUrl]:
