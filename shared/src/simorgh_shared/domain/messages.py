@@ -24,7 +24,7 @@ _EN: dict[str, str] = {
     "job_state_conflict": "Job {job_id} is {status}: {action} is not possible. {hint}",
     "job_active": "Job {job_id} is {status}. Cancel or stop it before deleting it.",
     "idempotency_mismatch": "This Idempotency-Key was used before with another body. Use a new key for a new request.",
-    "lost_worker": "The worker lost the job {failures} times in a row, last on {worker}. Look at the worker's log, then resume.",
+    "lost_worker": "The worker lost the job {failures} times in a row, last on {worker}. Look at the worker's log, then start a new run from its last checkpoint.",
     "child_crashed": "The job's process ended with {how} {failures} times in a row. Its last words: {tail}",
     "child_stalled": "The job's process said nothing for {silent_s} s and was stopped.",
     "job_failed": "The job failed: {reason}",
@@ -33,7 +33,7 @@ _EN: dict[str, str] = {
     "nan_loss": "The loss became {value} at step {step}. Lower the learning rate (it was {learning_rate}) or raise warm-up.",
     "no_rows": "The dataset has no usable rows for method {method}.",
     "out_of_memory": "The training ran out of memory. Lower the batch size (it was {batch_size}) or the sequence length.",
-    "disk_full": "The worker's disk is full ({path}). Free space, then resume.",
+    "disk_full": "The worker's disk is full ({path}). Free space, then start a new run from the last checkpoint.",
     # the training child
     "bad_row": "Line {line} of {file} cannot be trained on: {reason}. Correct the dataset and upload it again.",
     "gpu_missing": "This worker has no GPU that can be used. Choose device auto or cpu.",
