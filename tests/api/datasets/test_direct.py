@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -248,6 +249,32 @@ class TestEnding:
         succeeded(someone, complete(someone, mine["id"]))
 
 
+class TestFaults:
+    def test_a_killed_worker_costs_nothing_but_time(self, someone: httpx.Client, engine: Engine) -> None:
+        """R-DATA-8, R-JOB-1: kill -9 in the middle of the check; the next attempt begins anew, and keeps it once."""
+        data = b"[" + b",".join(rows_of(30_000_000).splitlines()) + b"]"  # judged item by item, which takes seconds
+        job_id = sent(someone, data, "rows.json")
+        wait_until(lambda: job_of(someone, job_id)["progress"].get("bytes"), "the check has begun")
+        engine.kill_group(engine.processes[1])
+        assert job_of(someone, job_id)["status"] == "running"
+        engine.processes[1] = engine.start_worker("io", 2)
+        engine.processes.pop()
+        result = succeeded(someone, job_id)
+        assert job_of(someone, job_id)["attempt"] == 2
+        assert (result["rows"], result["version"]) == (data.count(b'"question"'), 1)
+        assert len(someone.get("/api/datasets/list").json()["data"]) == 1
+
+    def test_a_cancelled_import_leaves_nothing(self, someone: httpx.Client, engine: Engine) -> None:
+        """R-DATA-8, R-TRAIN-7."""
+        data = b"[" + b",".join(rows_of(30_000_000).splitlines()) + b"]"
+        job_id = sent(someone, data, "rows.json")
+        wait_until(lambda: job_of(someone, job_id)["progress"].get("bytes"), "the check has begun")
+        ok(someone.post(f"/api/jobs/{job_id}/cancel"))
+        assert ended(someone, job_id)["status"] == "cancelled"
+        assert someone.get("/api/datasets/list").json()["data"] == []
+        wait_until(lambda: not incoming_keys(engine), "incoming/ is cleared")
+
+
 class TestRefusals:
     def test_another_project_sees_none_of_it(self, someone: httpx.Client, sign_up: Callable[[], Account]) -> None:
         """R-DATA-8: not even that there is one."""
@@ -308,6 +335,10 @@ class TestRefusals:
             )
             ok(client.delete(f"{UPLOADS}/{first['id']}"))
             ok(client.post(UPLOADS, json=large))
+
+
+def job_of(client: httpx.Client, job_id: str) -> Any:
+    return ok(client.get(f"/api/jobs/{job_id}"))
 
 
 def cut_off(url: str, data: bytes, promised: int) -> None:
