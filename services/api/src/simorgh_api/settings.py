@@ -100,10 +100,6 @@ class ApiSettings(
     """The largest model folder that is taken in one request."""
     upload_spool_dir: Path | None = None
     """Where uploads of models lie until they are stored; else the system's folder for temporary files."""
-    max_model_bytes: int = Field(16 << 30, gt=0)
-    """The largest model folder that is taken in one request."""
-    upload_spool_dir: Path | None = None
-    """Where uploads of models lie until they are stored; else the system's folder for temporary files."""
 
     @field_validator("cors_origins", "verification_keys", mode="before")
     @classmethod

@@ -13,10 +13,16 @@ from simorgh_shared.storage import manifests
 from simorgh_shared.storage.manifests import Entry
 
 
+REQUESTED = "requested"
+"""The reason of a checkpoint that the user asked for."""
+_MOST_REQUESTED = 50  # of one run; whoever asks for more gets the newest
+
+
 def commit(
     session: Session, lease: Lease, step: int, reason: str, entries: list[Entry], kept: int
 ) -> list[AppliedEvent]:
-    """Make a stored checkpoint the one to resume from; retire all but the newest `kept` that nothing uses.
+    """Make a stored checkpoint the one to resume from; retire all but the newest `kept` that nothing uses. What the
+    user asked for is not counted among them and stays while the run lives.
 
     Raises: LeaseLostError.
     """
@@ -37,7 +43,8 @@ def commit(
         )
     else:  # another attempt saved this step before: the same step of the same job, told anew
         checkpoint_id = old.id
-        old.manifest_id, old.attempt, old.reason = manifest_id, lease.attempt, reason
+        old.manifest_id, old.attempt = manifest_id, lease.attempt
+        old.reason = REQUESTED if old.reason == REQUESTED else reason
     session.flush()
     session.execute(
         sa.text(
@@ -102,25 +109,20 @@ def drop(session: Session, job_id: str, only: str | None = None) -> None:
 
 
 def _retire(session: Session, job_id: str, kept: int) -> None:
-    """Delete the oldest checkpoints beyond `kept`, never one in use. Their blobs are collected later."""
+    """Delete the oldest checkpoints beyond `kept`, never one in use. Their manifests and blobs are collected later."""
     session.execute(
         sa.text(
             """
             DELETE FROM checkpoints c WHERE c.job_id = :job_id
-              AND c.id NOT IN (SELECT id FROM checkpoints WHERE job_id = :job_id ORDER BY step DESC LIMIT :kept)
+              AND c.id NOT IN (SELECT id FROM checkpoints WHERE job_id = :job_id AND reason <> :requested
+                               ORDER BY step DESC LIMIT :kept)
+              AND c.id NOT IN (SELECT id FROM checkpoints WHERE job_id = :job_id AND reason = :requested
+                               ORDER BY step DESC LIMIT :most_requested)
               AND NOT EXISTS (SELECT 1 FROM jobs j WHERE c.id IN (j.checkpoint_id, j.init_checkpoint_id))
               AND NOT EXISTS (SELECT 1 FROM model_versions v WHERE v.checkpoint_id = c.id)
               AND NOT EXISTS (
                   SELECT 1 FROM attempts a WHERE a.checkpoint_in = c.id AND a.ended_at IS NULL)
             """
         ),
-        {"job_id": job_id, "kept": kept},
-    )
-    session.execute(
-        sa.text(
-            """
-            DELETE FROM manifests m WHERE m.kind = 'checkpoint' AND m.created_at < now() - interval '1 hour'
-              AND NOT EXISTS (SELECT 1 FROM checkpoints c WHERE c.manifest_id = m.id)
-            """
-        )
+        {"job_id": job_id, "kept": kept, "requested": REQUESTED, "most_requested": _MOST_REQUESTED},
     )

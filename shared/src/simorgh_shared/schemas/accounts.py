@@ -122,6 +122,14 @@ class NewProject(RequestBody):
     name: Name
 
 
+class ProjectChange(RequestBody):
+    """What is to be changed of a project; what is left out stays."""
+
+    name: Name | None = None
+    checkpoints_kept: int | None = Field(None, ge=1, le=1_000)
+    """So many checkpoints of a run stay once it has ended; null means the platform's setting."""
+
+
 class ProjectView(BaseModel):
     """A project and one's role in it."""
 
@@ -129,6 +137,8 @@ class ProjectView(BaseModel):
     name: str
     role: Role
     created_at: datetime
+    checkpoints_kept: int | None = None
+    """So many checkpoints of a run stay once it has ended; null means the platform's setting."""
 
 
 class NewMember(RequestBody):

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from simorgh_api.dispatcher import duty
+from simorgh_api.dispatcher import duty, retention
 from simorgh_api.dispatcher.clearing import clear_uploads, sweep_incoming
 from simorgh_api.dispatcher.collecting import collect_blobs
 from simorgh_api.dispatcher.listen import Listener
@@ -64,7 +64,7 @@ class Dispatcher:
         self._incoming = IncomingStore(client, client, settings.s3_bucket)
         self._reaper = Reaper(self._sessions, settings.lease_s, settings.reap_watch_s, settings.retry_backoff_s)
         self._heard: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-        self._next_collection = time.monotonic() + _COLLECT_EVERY_S
+        self._next_collection = time.monotonic() + settings.collect_every_s
         self._next_clearing = time.monotonic()
         self._stopped = threading.Event()
 
@@ -115,7 +115,8 @@ class Dispatcher:
         self._publisher.publish(reaped)
         self._publisher.tell(advanced)
         if time.monotonic() >= self._next_collection:
-            self._next_collection = time.monotonic() + _COLLECT_EVERY_S
+            self._next_collection = time.monotonic() + self._settings.collect_every_s
+            retention.let_go(self._sessions, self._settings.rules)
             collect_blobs(self._sessions, self._store, self._settings.blob_unused_s)
             with contextlib.suppress(UnavailableError):  # the storage is silent: next time
                 sweep_incoming(self._sessions, self._incoming, datetime.now(UTC) - _SWEPT_AFTER)

@@ -5,7 +5,7 @@ from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import accounts, membership
 from simorgh_shared.db.models import Project, User
 from simorgh_shared.domain.errors import NotFoundError
-from simorgh_shared.schemas.accounts import MemberView, NewMember, NewProject, ProjectView
+from simorgh_shared.schemas.accounts import MemberView, NewMember, NewProject, ProjectChange, ProjectView
 from simorgh_shared.schemas.envelope import Answer, Done
 
 router = native_router("/projects", "projects")
@@ -23,6 +23,21 @@ def make_project(body: NewProject, session: DbSession, principal: SignedIn) -> A
     """Make a project; you own it. Choose it with the header `OpenAI-Project`."""
     project = accounts.make_project(session, principal.user_id, body.name)
     session.refresh(project)
+    return Answer(data=_view(project, "owner"))
+
+
+@router.patch("/{project_id}")
+def change_project(
+    project_id: str, body: ProjectChange, session: DbSession, principal: Admin
+) -> Answer[ProjectView]:
+    """Rename the current project, or say how many checkpoints its ended runs keep."""
+    _is_current(project_id, principal.project_id)
+    project = session.get_one(Project, project_id)
+    if body.name is not None:
+        project.name = body.name
+    if "checkpoints_kept" in body.model_fields_set:
+        project.checkpoints_kept = body.checkpoints_kept
+    session.flush()
     return Answer(data=_view(project, "owner"))
 
 
@@ -55,7 +70,13 @@ def _is_current(project_id: str, current_id: str) -> None:
 
 def _view(project: Project, role: str) -> ProjectView:
     return ProjectView.model_validate(
-        {"id": project.id, "name": project.name, "role": role, "created_at": project.created_at}
+        {
+            "id": project.id,
+            "name": project.name,
+            "role": role,
+            "created_at": project.created_at,
+            "checkpoints_kept": project.checkpoints_kept,
+        }
     )
 
 
