@@ -223,6 +223,6 @@ def group_members(groups: NearGroups) -> Iterator[list[int]]:
     """Each group's rows, ascending."""
     rows, firsts = groups.members()
     order = np.argsort(firsts, kind="stable")
-    unique, begins = np.unique(firsts[order], return_index=True)
-    for first, begin, end in zip(unique.tolist(), begins.tolist(), [*begins[1:].tolist(), len(rows)], strict=True):
-        yield [first, *rows[order[begin:end]].tolist()]
+    unique, begins, counts = np.unique(firsts[order], return_index=True, return_counts=True)
+    for first, begin, count in zip(unique.tolist(), begins.tolist(), counts.tolist(), strict=True):
+        yield [first, *rows[order[begin : begin + count]].tolist()]

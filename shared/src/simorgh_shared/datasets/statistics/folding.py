@@ -76,8 +76,9 @@ def _context_bound(raw: Pieces, tables: _Tables) -> Ints:
     """Texts with a character that the tables cannot take by itself."""
     within = np.minimum(raw.codes, _TABLE_SIZE - 1)
     found: Flags = tables.is_context_bound[within]
-    pairs = tables.is_mark[within]  # marks in a row are put in order
-    joint = raw.codes == ord(ZWNJ)  # beside a space it goes
+    dropped = tables.plain[within] == 0  # it may stand between two that then meet
+    pairs = tables.is_mark[within] | dropped  # marks in a row are put in order
+    joint = (raw.codes == ord(ZWNJ)) | dropped  # beside a space a ZWNJ goes
     gap = joint | (tables.plain[within] == _SPACE)
     found[1:] |= (pairs[1:] & pairs[:-1]) | (gap[1:] & gap[:-1] & (joint[1:] | joint[:-1]))
     return np.flatnonzero(counts_in(found, raw.lengths)) if found.any() else np.empty(0, dtype=np.int64)
@@ -85,6 +86,9 @@ def _context_bound(raw: Pieces, tables: _Tables) -> Ints:
 
 def _mapped(raw: Pieces, table: Codes) -> Pieces:
     codes = table[np.minimum(raw.codes, _TABLE_SIZE - 1)]
+    beyond = raw.codes >= _TABLE_SIZE - 1
+    if beyond.any():  # of a text that was folded before
+        codes[beyond] = raw.codes[beyond]
     kept = codes != 0
     return Pieces(codes[kept], counts_in(kept, raw.lengths))
 
@@ -135,5 +139,6 @@ def _tables() -> _Tables:
         plain[code] = _SPACE if char.isspace() else ord(folded[:1] or "\0")
         key[code] = ord(letters[:1] or "\0")
     is_context_bound[0x10000:] = True
+    key[0x10000 : _EMOJI[0]] = plain[0x10000 : _EMOJI[0]]
     is_context_bound[_EMOJI[0] : _EMOJI[1] - 1] = False  # the last place stands for everything beyond the table
     return _Tables(plain, key, is_context_bound, is_mark)
