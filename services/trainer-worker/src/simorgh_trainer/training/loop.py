@@ -91,7 +91,7 @@ def train(run: Run, state: TrainingState, events: EventLog, read_control: Callab
         progress.window_labels += labels
         progress.trained_tokens += sum(batch.num_tokens for batch in batches)
         window_tokens += sum(batch.num_tokens for batch in batches)
-        window_flops += sum(_step_flops(run.model, batch) for batch in batches)
+        window_flops += sum(step_flops(run.model, batch) for batch in batches)
         step_s = time.monotonic() - begun
         pace_s = step_s if pace_s is None else (1 - _PACE_WEIGHT) * pace_s + _PACE_WEIGHT * step_s
         progress.elapsed_s += step_s
@@ -160,7 +160,7 @@ def _refuse_not_finite(nats: float, gradient_norm: float, step: int, rate: float
             raise InvalidInputError("nan_loss", value=str(value), step=step, learning_rate=rate)
 
 
-def _step_flops(model: Llama, batch: Batch) -> float:
+def step_flops(model: Llama, batch: Batch) -> float:
     """Operations of the model for a forward and a backward pass: padding and dropout's draws are not counted.
 
     A product costs 2 a weight forward, 2 towards its input and, where it is learnt, 2 towards the weight.
