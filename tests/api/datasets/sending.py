@@ -95,6 +95,12 @@ def downloaded_sha256(client: httpx.Client, dataset_id: str) -> str:
     return digest.hexdigest()
 
 
+def incoming_keys(engine: Engine) -> list[str]:
+    """What lies under incoming/."""
+    listed = engine.store.client.list_objects_v2(Bucket=engine.bucket.name, Prefix="incoming/")
+    return [found["Key"] for found in listed.get("Contents", [])]
+
+
 @contextmanager
 def io_engine(database: Database, redis_url: str, bucket: Bucket, folder: Path) -> Iterator[Engine]:
     """A dispatcher that clears up at once, and a worker of the io queue."""

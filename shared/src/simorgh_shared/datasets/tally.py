@@ -46,7 +46,7 @@ class Tally:
         if len(self.errors) < NUM_ERRORS_SHOWN:
             # A decoder may quote the whole value that it does not take.
             shown = reason if len(reason) <= _MAX_REASON_CHARS else f"{reason[:_MAX_REASON_CHARS]}…"
-            self.errors.append(f"{place}: {shown}")
+            self.errors.append(f"{place}: {shown}".replace("\0", "\ufffd"))  # PostgreSQL's JSON holds no NUL
 
     def written(self) -> tuple[str, int]:
         """The hash and the size of what the sink took."""

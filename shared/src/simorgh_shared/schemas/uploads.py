@@ -23,7 +23,7 @@ class BeginUpload(RequestBody):
     """The size of each part but the last; else the server chooses."""
     sha256: Sha256 | None = None
     """Of the whole file; it is compared when the file has come."""
-    fingerprint: str | None = Field(None, min_length=1, max_length=200)
+    fingerprint: Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,200}$")] | None = None
     """Anything by which you know the file again: the same one begun twice goes on where it was."""
     name: str | None = Field(None, min_length=1, max_length=255)
     """The dataset's name; else the file's."""
@@ -49,6 +49,8 @@ class CompleteUpload(RequestBody):
     """Of the whole file; it is compared by the job."""
     test_upload_id: str | None = Field(None, min_length=1, max_length=100)
     """Another upload, all sent, whose rows are held out."""
+    test_sha256: Sha256 | None = None
+    """Of that file."""
 
 
 class _View(BaseModel):

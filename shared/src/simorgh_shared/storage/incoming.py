@@ -6,7 +6,7 @@ storage, so no database session may be open meanwhile.
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from simorgh_shared.domain.errors import NotFoundError
+from simorgh_shared.domain.errors import InvalidInputError, NotFoundError
 from simorgh_shared.domain.ids import new_id
 from simorgh_shared.storage.blobs import TRANSFER, storage_errors
 
@@ -26,7 +26,7 @@ MIN_PART_BYTES = 5 << 20
 MAX_PART_BYTES = 5 << 30
 MAX_PARTS = 10_000
 _PREFIX = "incoming/"
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = _MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,32 @@ def new_key(project_id: str) -> str:
     return f"{_PREFIX}{project_id}/{new_id('in')}"
 
 
+def choose_part_bytes(num_bytes: int, wanted: int | None, default: int) -> int:
+    """The size of the parts of a file: as wanted, else the default, larger where that makes too many.
+
+    Raises: InvalidInputError where what is wanted makes too many.
+    """
+    if wanted is None:
+        least = -(-num_bytes // MAX_PARTS)
+        return max(default, -(-least // _MIB) * _MIB)
+    num_parts = -(-num_bytes // wanted)
+    if num_parts > MAX_PARTS:
+        reason = f"this makes {num_parts} parts of the file, and {MAX_PARTS} are the most"
+        raise InvalidInputError("invalid_parameter", name="part_bytes", value=wanted, reason=reason)
+    return wanted
+
+
 def part_sizes(num_bytes: int, part_bytes: int) -> list[int]:
     """The size of each part of a file."""
     whole, rest = divmod(num_bytes, part_bytes)
     return [part_bytes] * whole + ([rest] if rest else [])
+
+
+def compare_parts(parts: Sequence[Part], sizes: Sequence[int]) -> tuple[list[Part], list[int]]:
+    """The parts that are as they have to be, and the numbers of the others."""
+    good = [part for part in parts if part.number <= len(sizes) and part.bytes == sizes[part.number - 1]]
+    have = {part.number for part in good}
+    return good, [number for number in range(1, len(sizes) + 1) if number not in have]
 
 
 class IncomingStore:

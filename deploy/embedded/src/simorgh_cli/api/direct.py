@@ -49,12 +49,12 @@ def upload(
     Raises: RefusedError with the errors by line; LostError when API or storage do not answer.
     """
     watch = watcher or Watcher()
-    ids = [_send(connection, path, fields if place == 0 else {}, watch) for place, path in enumerate(files)]
-    hashes = [upload_id[1] for upload_id in ids]
-    body: dict[str, Any] = {"sha256": hashes[0]}
-    if len(ids) > 1:
-        body["test_upload_id"] = ids[1][0]
-    job = _data(connection.call("POST", f"{_UPLOADS}/{quoted(ids[0][0])}/complete", body))
+    sent = [_send(connection, path, fields if place == 0 else {}, watch) for place, path in enumerate(files)]
+    upload_id, sha256 = sent[0]
+    body = {"sha256": sha256}
+    for test_id, test_sha256 in sent[1:]:
+        body |= {"test_upload_id": test_id, "test_sha256": test_sha256}
+    job = _data(connection.call("POST", f"{_UPLOADS}/{quoted(upload_id)}/complete", body))
     watch.queued(str(job["id"]))
     return _made(connection, wait(connection, str(job["id"]), watch.checked))
 

@@ -7,7 +7,7 @@ from fastapi import Depends
 
 from simorgh_api.deps import Cursor, DbSession, Incoming, Limit, Notify, Reader, Sessions, Settings, Writer
 from simorgh_api.surfaces import native_router
-from simorgh_api.uploads.options import Options
+from simorgh_api.uploads.options import Options, dataset_name
 from simorgh_api.usecases import jobs
 from simorgh_api.usecases import uploads as usecase
 from simorgh_api.usecases.uploads import Bounds, DirectUploads, NewUpload
@@ -48,6 +48,7 @@ def begin(direct: Direct, principal: Writer, body: BeginUpload) -> Answer[OpenUp
     A file that you began before, with the same fingerprint, size and name, goes on where it was. The parts may be
     sent in any order and several at once. When all have come, complete the upload.
     """
+    dataset_name(body.filename)
     said = {"name": body.name, "dataset_id": body.dataset_id, "columns": json.dumps(body.columns)}
     options = Options(row_schema=body.row_schema, on_error=body.on_error)
     for name, text in said.items():
@@ -91,7 +92,7 @@ def complete(
     Asked again, it answers the same job.
     """
     said = body or CompleteUpload()
-    job_id = direct.complete(principal, upload_id, said.sha256, said.test_upload_id)
+    job_id = direct.complete(principal, upload_id, said.test_upload_id, (said.sha256, said.test_sha256))
     notify(NOTIFY_JOBS, Queue.IO)
     return Answer(data=jobs.job(session, principal.project_id, job_id))
 

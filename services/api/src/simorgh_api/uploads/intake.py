@@ -181,6 +181,7 @@ class _Intake:
             if file.child is not None:
                 await self._judged(file)
         options = self._options.for_import()
+        dataset_name(Path(files[0].filename).name)
         whole = [WholeFile(file.raw, file.filename) for file in files]
         return Upload(options.name, options.dataset_id, (), whole, options)
 

@@ -17,11 +17,10 @@ from simorgh_shared.db.models import Upload
 from simorgh_shared.domain.errors import ConflictError, InvalidInputError, LimitedError, NotFoundError, TooLargeError
 from simorgh_shared.domain.ids import new_id
 from simorgh_shared.schemas.uploads import DirectUploadView, OpenUploadView, PartUrl, PartUrls, StoredPart
-from simorgh_shared.storage.incoming import MAX_PARTS, IncomingStore, Part, new_key, part_sizes
+from simorgh_shared.storage.incoming import IncomingStore, Part, choose_part_bytes, compare_parts, new_key, part_sizes
 
 _FIRST_URLS = 16
 _SOON_S = 60
-_MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class DirectUploads:
         format_of(new.filename)
         if new.bytes > self.bounds.bytes:
             raise TooLargeError("upload_too_large", limit_bytes=self.bounds.bytes)
-        part_bytes = _part_bytes(new, self.bounds.part_bytes)
+        part_bytes = choose_part_bytes(new.bytes, new.part_bytes, self.bounds.part_bytes)
         with self.sessions.begin() as session:
             if (known := _same(session, principal, new)) is not None:
                 return self._shown(known)
@@ -102,7 +101,11 @@ class DirectUploads:
         return PartUrls(urls=self._urls(upload, sizes, numbers), urls_expire_at=self._expiry())
 
     def complete(
-        self, principal: Principal, upload_id: str, sha256: str | None = None, test_upload_id: str | None = None
+        self,
+        principal: Principal,
+        upload_id: str,
+        test_upload_id: str | None = None,
+        hashes: Sequence[str | None] = (None, None),
     ) -> str:
         """Join the parts and queue the job that takes the file in; its id. Asked again, the same job's.
 
@@ -126,7 +129,8 @@ class DirectUploads:
                 return locked[0].job_id
             if any(upload.status != "open" for upload in locked):
                 raise NotFoundError("upload_not_found", upload_id=upload_id)
-            locked[0].sha256 = sha256 or locked[0].sha256
+            for upload, sha256 in zip(locked, hashes, strict=False):
+                upload.sha256 = sha256 or upload.sha256
             return imports.queue(session, principal, locked, self.bounds.bytes)
 
     def abort(self, project_id: str, upload_id: str) -> None:
@@ -176,7 +180,7 @@ class DirectUploads:
             if self.storage.size(upload.key) == upload.bytes:
                 return
             raise NotFoundError("upload_lost", name=upload.name)
-        good, missing = _compare(parts, part_sizes(upload.bytes, upload.part_bytes))
+        good, missing = compare_parts(parts, part_sizes(upload.bytes, upload.part_bytes))
         if missing:
             num_parts = len(good) + len(missing)
             raise ConflictError("upload_incomplete", missing=len(missing), parts=num_parts, first=missing[0])
@@ -187,7 +191,7 @@ class DirectUploads:
         parts: list[Part] | None = []
         if upload.status == "open" and upload.storage_id is not None:
             parts = self.storage.parts(upload.key, upload.storage_id)
-        good, missing = _compare(parts or [], sizes)
+        good, missing = compare_parts(parts or [], sizes)
         if upload.status != "open" or parts is None:
             missing = []
         return OpenUploadView(
@@ -233,17 +237,6 @@ def view(upload: Upload) -> DirectUploadView:
             "created_at": upload.created_at,
         }
     )
-
-
-def _part_bytes(new: NewUpload, default: int) -> int:
-    if new.part_bytes is None:
-        least = -(-new.bytes // MAX_PARTS)
-        return max(default, -(-least // _MIB) * _MIB)
-    num_parts = -(-new.bytes // new.part_bytes)
-    if num_parts > MAX_PARTS:
-        reason = f"this makes {num_parts} parts of the file, and {MAX_PARTS} are the most"
-        raise InvalidInputError("invalid_parameter", name="part_bytes", value=new.part_bytes, reason=reason)
-    return new.part_bytes
 
 
 def _same(session: Session, principal: Principal, new: NewUpload) -> Upload | None:
@@ -298,10 +291,3 @@ def _locked(session: Session, project_id: str, upload_id: str) -> Upload:
     if upload is None or upload.status == "aborted":
         raise NotFoundError("upload_not_found", upload_id=upload_id)
     return upload
-
-
-def _compare(parts: Sequence[Part], sizes: Sequence[int]) -> tuple[list[Part], list[int]]:
-    """The parts that are as they have to be, and the numbers of the others."""
-    good = [part for part in parts if part.number <= len(sizes) and part.bytes == sizes[part.number - 1]]
-    have = {part.number for part in good}
-    return good, [number for number in range(1, len(sizes) + 1) if number not in have]

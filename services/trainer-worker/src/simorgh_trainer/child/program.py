@@ -21,7 +21,15 @@ def run_child(module: str, work: Callable[[Path, EventLog], None]) -> int:
             if failure is None:
                 raise
             # The data (`valid_lines` and the like) stand beside the parameters: the API shows both.
-            params = {**failure.data, **failure.params}
-            events.emit("failed", code=failure.code, params=params, details=failure.details, message=failure.message())
+            params = {name: _storable(value) for name, value in {**failure.data, **failure.params}.items()}
+            details = [_storable(detail) for detail in failure.details]
+            events.emit("failed", code=failure.code, params=params, details=details)
             return EXIT_FAILED
     return 0
+
+
+def _storable(value: object) -> object:
+    """What PostgreSQL's JSON takes: sentences quote what strangers wrote."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -69,7 +69,7 @@ def _zip_members(path: Path) -> Iterator[Member]:
             if found.is_dir():
                 continue
             if kind not in (0, stat.S_IFREG):
-                raise _unfit("zip", f"{found.filename[:80]} is a link or a device")
+                raise _unfit("zip", f"{_clean(found.filename)} is a link or a device")
             if found.flag_bits & 1:
                 raise _unfit("zip", "it is encrypted")
             with archive.open(found) as stream:
@@ -85,7 +85,7 @@ def _tar_members(path: Path) -> Iterator[Member]:
             if found.isdir():
                 continue
             if not found.isreg():
-                raise _unfit("tar", f"{found.name[:80]} is a link or a device")
+                raise _unfit("tar", f"{_clean(found.name)} is a link or a device")
             stream = archive.extractfile(found)
             assert stream is not None
             yield Member(found.name, stream)
@@ -93,6 +93,7 @@ def _tar_members(path: Path) -> Iterator[Member]:
 
 def _clean(name: str) -> str | None:
     """A name as the metadata may say it; None for what an operating system has added."""
+    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\ufffd")
     parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in (".", "/")]
     if not parts or parts[0] == _NOT_OURS[0] or parts[-1] == _NOT_OURS[1] or parts[-1].startswith("._"):
         return None
@@ -112,4 +113,6 @@ def _reading(file_format: str) -> Iterator[None]:
 
 
 def _unfit(file_format: str, reason: str) -> InvalidInputError:
-    return InvalidInputError("dataset_not_format", format=f"a usable .{file_format} archive", reason=reason.rstrip("."))
+    return InvalidInputError(
+        "dataset_not_format", format=f"a usable .{file_format} archive", reason=reason[:200].rstrip(".")
+    )
