@@ -185,6 +185,17 @@ class TestGoingOn:
         folder = make_work_folder(tmp_path, TINY_SPEC | {"model": "simorgh-4m"}, checkpoint=checkpoint)
         assert _failure(folder).code == "checkpoint_mismatch"
 
+    def test_a_run_that_ends_where_anothers_checkpoint_stands_is_refused(
+        self, learnt_run: Path, tmp_path: Path
+    ) -> None:
+        """R-TRAIN-8: a model of no step would be the old one under a new name. One's own may be at the end."""
+        checkpoint = learnt_run / "checkpoints" / "step-00000040"
+        spec = json.loads((learnt_run / "run.json").read_bytes())["spec"] | {"max_steps": None, "epochs": 0.01}
+        failure = _failure(make_work_folder(tmp_path / "anothers", spec, checkpoint=checkpoint, anothers=True))
+        assert (failure.code, failure.params) == ("nothing_left", {"step": 40})
+        own = run_here(make_work_folder(tmp_path / "own", spec, checkpoint=checkpoint))
+        assert (own[-1]["type"], own[-1]["step"]) == ("result", 40)
+
     def test_broken_checkpoint_is_told(self, learnt_run: Path, tmp_path: Path) -> None:
         broken = tmp_path / "broken"
         broken.mkdir()

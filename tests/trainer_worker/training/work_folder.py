@@ -46,6 +46,7 @@ def make_work_folder(
     row_schema: str = "qa",
     columns: Mapping[str, str] | None = None,
     checkpoint: Path | None = None,
+    anothers: bool = False,
     base_model: Path | None = None,
 ) -> Path:
     """Write `run.json` and the inputs below `folder`; the folder."""
@@ -73,6 +74,7 @@ def make_work_folder(
             },
             "base_model": "inputs/base_model" if base_model else None,
             "checkpoint": "inputs/checkpoint" if checkpoint else None,
+            "is_anothers_checkpoint": anothers,
         },
         "lineage": {"dataset_version_id": "dv_test"},
     }

@@ -39,7 +39,8 @@ _EN: dict[str, str] = {
     "gpu_missing": "This worker has no GPU that can be used. Choose device auto or cpu.",
     "unknown_preset": "{model} is no preset and no model came with the job. Presets: {known}.",
     "base_model_unfit": "The model cannot be trained further: {reason}. Choose another model or a preset.",
-    "checkpoint_mismatch": "The checkpoint is of {theirs}, the run asks for {ours}. Name the checkpoint's model.",
+    "checkpoint_mismatch": "The checkpoint is of {theirs}, the run asks for {ours}. Name the checkpoint's model, or leave it out.",
+    "nothing_left": "Nothing is left to train: the checkpoint stands at step {step}, and this run would end there. Steps and minutes count from the first run's beginning: raise max_steps, epochs or max_minutes.",
     "no_held_out": "keep: best and early stopping need held-out rows. Add a test split or raise eval_fraction.",
     "checkpoint_unreadable": "The checkpoint cannot be read ({reason}). Start from another one.",
     # the command line and the embedded servers

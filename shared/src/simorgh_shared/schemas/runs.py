@@ -19,12 +19,24 @@ class StartBody(TrainSpec):
         max_length=200,
         validation_alias=AliasChoices("initCheckpointId", "init_checkpoint_id", "initCheckpoint", "init_checkpoint"),
     )
-    """A checkpoint of an earlier run; with it the model's name is the checkpoint's."""
+    """A checkpoint of an earlier run. Its model is the run's, and need not be named."""
 
     @property
     def spec(self) -> TrainSpec:
         """The parameters alone."""
         return TrainSpec.model_validate(self.model_dump(exclude={"init_checkpoint_id"}))
+
+    @property
+    def names_model(self) -> bool:
+        """Whether a model was named: the default is none."""
+        return "model" in self.model_fields_set
+
+    def spec_with_model(self, model: str) -> TrainSpec:
+        """The parameters alone, of this model."""
+        return TrainSpec.model_validate(self.model_dump(exclude={"init_checkpoint_id"}) | {"model": model})
+
+    def _begins_from_nothing(self) -> bool:
+        return super()._begins_from_nothing() and (self.init_checkpoint_id is None or self.names_model)
 
 
 class TrainingJobBody(StartBody):

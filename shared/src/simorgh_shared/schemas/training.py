@@ -203,7 +203,7 @@ class TrainSpec(BaseModel):
     def _fit_together(self) -> Self:
         if self.warmup_steps is not None and self.warmup_ratio is not None:
             raise ValueError("warmup_steps and warmup_ratio exclude each other: give one of them")
-        if self.method in (Method.SFT, Method.LORA) and self.preset is not None:
+        if self.method in (Method.SFT, Method.LORA) and self._begins_from_nothing():
             raise ValueError(
                 f"method {self.method} tunes a trained model, and {self.model} is a preset that begins from nothing:"
                 " name a model, or use method pretrain"
@@ -228,6 +228,9 @@ class TrainSpec(BaseModel):
     def preset(self) -> ModelPreset | None:
         """The preset that `model` names, if it names one."""
         return PRESETS.get(self.model)
+
+    def _begins_from_nothing(self) -> bool:
+        return self.preset is not None
 
     def num_warmup_steps(self, total_steps: int) -> int:
         """Steps until the learning rate is reached."""

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Notify, Reader, Sessions, StreamWatcher, Writer
 from simorgh_api.routes.jobs import After, LastEventId, act, save, sse
 from simorgh_api.surfaces import native_router
-from simorgh_api.usecases import bases, jobs, training
+from simorgh_api.usecases import bases, continuing, jobs, training
 from simorgh_api.usecases.training import Repeat
 from simorgh_shared.domain.jobs import DesiredState, JobType, Queue
 from simorgh_shared.queue.channels import NOTIFY_JOBS
@@ -141,10 +141,11 @@ def queue_run(
 ) -> JobView:
     """Pin what the parameters name and queue the run."""
     project_id = principal.project_id
-    base = bases.pin(sessions, blobs, project_id, body.spec, body.init_checkpoint_id)
+    spec = continuing.spec_of(sessions, project_id, body)
+    base = bases.pin(sessions, blobs, project_id, spec, body.init_checkpoint_id)
     version_id = training.pin_dataset(session, sessions, blobs, project_id, body.dataset)
     job_id, queue = training.start(
-        session, project_id, principal.user_id, body.spec, version_id, base, body.init_checkpoint_id, repeat
+        session, project_id, principal.user_id, spec, version_id, base, body.init_checkpoint_id, repeat
     )
     notify(NOTIFY_JOBS, queue)
     if body.dataset is None:

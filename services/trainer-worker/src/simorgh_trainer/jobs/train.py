@@ -55,6 +55,7 @@ def plan(session: Session, lease: Lease) -> LaunchPlan:
             },
             "base_model": "inputs/base_model" if "base_model" in inputs else None,
             "checkpoint": "inputs/checkpoint" if checkpoint_id else None,
+            "is_anothers_checkpoint": lease.checkpoint_id is None and checkpoint_id is not None,
         },
         "lineage": {
             "dataset_id": version.dataset_id,

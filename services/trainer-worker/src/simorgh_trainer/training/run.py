@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.schemas.training import Keep, Method, TrainSpec
 from simorgh_trainer.child.control import ControlFile
 from simorgh_trainer.child.events import EventLog
@@ -66,10 +67,13 @@ def run_attempt(folder: Path, events: EventLog) -> None:
     if start.restored is not None:
         restore_random_states(start.restored, prepared.hardware)
     with saver:
-        left = train(run, state, events, ControlFile(folder / "control.json").read)
+        begun_at = state.progress.step
+    left = train(run, state, events, ControlFile(folder / "control.json").read)
     if left is not None:
         events.emit("left", reason=left, step=state.progress.step)
         return
+    if state.progress.step == begun_at and body["inputs"].get("is_anothers_checkpoint"):
+        raise InvalidInputError("nothing_left", step=begun_at)
     if state.best is not None:
         state.weights.load(state.best)
     _tell_answers(prepared, model, "after", events)
