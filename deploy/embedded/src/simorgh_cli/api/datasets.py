@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from simorgh_cli.api.connection import Connection, quoted
-from simorgh_cli.api.errors import body_of
+from simorgh_cli.api.errors import RefusedError, body_of
 from simorgh_cli.api.files import CountedFile, Moved
 
 _CHECK_S = 300.0  # after the last byte the server checks what is left and stores it
 _CHUNK_BYTES = 1 << 20
+_MOST_LISTED = 10_000
 
 
 def upload(
@@ -39,6 +40,29 @@ def get(connection: Connection, dataset_id: str) -> dict[str, Any]:
     """One dataset."""
     data: dict[str, Any] = connection.get(f"/api/datasets/{quoted(dataset_id)}")["data"]
     return data
+
+
+def find(connection: Connection, named: str) -> dict[str, Any]:
+    """One dataset by its id, or the newest of a name.
+
+    Raises: RefusedError where there is none.
+    """
+    try:
+        return get(connection, named)
+    except RefusedError as error:
+        if error.code != "dataset_not_found":
+            raise
+        # Ids do not look like names: whoever gives a name finds it among the newest.
+        known = next((one for one in listed(connection, _MOST_LISTED) if one["name"] == named), None)
+        if known is None:
+            raise
+        return get(connection, known["id"])
+
+
+def report(connection: Connection, dataset_id: str) -> Iterator[bytes]:
+    """The page with what is known of it."""
+    with connection.opened("GET", f"/api/datasets/{quoted(dataset_id)}/report", dict) as answer:
+        yield from answer.iter_bytes(_CHUNK_BYTES)
 
 
 def preview(connection: Connection, dataset_id: str, limit: int, offset: int) -> dict[str, Any]:

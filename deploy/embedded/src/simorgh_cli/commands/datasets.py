@@ -12,8 +12,10 @@ import click
 from simorgh_cli.api import datasets as calls
 from simorgh_cli.api import direct as direct_calls
 from simorgh_cli.api.connection import Connection
+from simorgh_cli.commands.dataset_statistics import report, show
 from simorgh_cli.commands.options import TEXT, Invocation, ListingGroup, asks_api
-from simorgh_cli.terminal.output import moment, note, say, size, write_fields, write_json, write_table
+from simorgh_cli.commands.saving import reason, save
+from simorgh_cli.terminal.output import moment, note, say, size, write_json, write_table
 from simorgh_cli.terminal.text import printable, whole
 from simorgh_shared.datasets.files import JOB_FORMATS, suffix_of
 from simorgh_shared.domain.errors import InvalidInputError
@@ -89,7 +91,7 @@ def upload(
         try:
             made = _upload(connection, files, fields, jobs.append, direct=direct)
         except OSError as error:
-            raise InvalidInputError("file_unusable", path=str(file), reason=_reason(error)) from error
+            raise InvalidInputError("file_unusable", path=str(file), reason=reason(error)) from error
         except KeyboardInterrupt:
             if jobs:
                 note(f"All was sent. Job {jobs[0]} goes on by itself and makes the dataset.")
@@ -112,31 +114,6 @@ def convert(invocation: Invocation, dataset_id: str, to: str, name: str | None, 
     with invocation.connected() as connection, _moving("converting", 0) as bar:
         made = direct_calls.convert(connection, dataset_id, body, direct_calls.Watcher(checked=bar.check))
     _tell_made(invocation, made)
-
-
-@datasets.command()
-@click.argument("dataset_id", metavar="ID", type=TEXT)
-@asks_api
-def show(invocation: Invocation, dataset_id: str) -> None:
-    """One dataset."""
-    with invocation.connected() as connection:
-        found = calls.get(connection, dataset_id)
-    if invocation.as_json:
-        write_json(found)
-        return
-    splits = [f"{split['split']}: {split['rows']:,} rows, {size(split['bytes'])}" for split in found["splits"]]
-    write_fields(
-        {
-            "id": found["id"],
-            "name": found["name"],
-            "version": f"{found['version']} ({found['version_id']})",
-            "kind": found["row_schema"],
-            "columns": ", ".join(f"{ours} = {theirs}" for ours, theirs in found["columns"].items()),
-            "splits": "; ".join(splits),
-            "sha256": found["sha256"],
-            "made": moment(found["created_at"]),
-        }
-    )
 
 
 @datasets.command()
@@ -170,7 +147,7 @@ def download(invocation: Invocation, dataset_id: str, output: str, split: str) -
             for chunk in chunks:
                 sys.stdout.buffer.write(chunk)
             return
-        num_bytes = _save(chunks, Path(output))
+        num_bytes = save(chunks, Path(output))
     if invocation.as_json:
         write_json({"path": whole(output), "bytes": num_bytes})
     else:
@@ -231,20 +208,6 @@ def _as_columns(text: str) -> Any:
         raise click.BadParameter("It is no JSON object.", param_hint="--columns") from error
 
 
-def _save(chunks: Iterator[bytes], path: Path) -> int:
-    """Write beside the file and put it in place when it is whole."""
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        with partial.open("wb") as file:
-            num_bytes = sum(file.write(chunk) for chunk in chunks)
-        partial.replace(path)
-    except OSError as error:
-        raise InvalidInputError("file_unusable", path=str(path), reason=_reason(error)) from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return num_bytes
-
-
 class _Bar:
     """A bar on standard error where that is a terminal: bytes that went, then bytes that were checked."""
 
@@ -283,5 +246,5 @@ def _as_text(row: dict[str, Any]) -> str:
     return str(row.get("text") or json.dumps(row, ensure_ascii=False))
 
 
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+datasets.add_command(show)
+datasets.add_command(report)

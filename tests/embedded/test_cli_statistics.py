@@ -1,0 +1,58 @@
+"""What is known of datasets, by the command line (R-API-4, R-DATA-5)."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.embedded.program import Simorgh
+from tests.support.engine import Engine
+
+
+@pytest.fixture(scope="module")
+def owner(working_platform: Engine, new_user: Callable[[], Simorgh]) -> Simorgh:
+    """Someone on a platform that looks through datasets."""
+    working_platform.start_worker("io", 2)
+    return new_user()
+
+
+def rows(*pairs: tuple[str, str]) -> str:
+    return "".join(json.dumps({"question": q, "answer": a}, ensure_ascii=False) + "\n" for q, a in pairs)
+
+
+@pytest.fixture(scope="module")
+def dataset_id(owner: Simorgh) -> str:
+    """A dataset with a repeated row, a phone number and a leak."""
+    train, test = owner.home / "گفتگو.jsonl", owner.home / "test.jsonl"
+    train.write_text(rows(("سلام", "درود"), ("سلام", "درود"), ("شماره؟", "09121234567")), encoding="utf-8")
+    test.write_text(rows(("سلام!", "چطوری دوست من")), encoding="utf-8")
+    return str(owner.ask("datasets", "upload", str(train), "--test", str(test))["id"])
+
+
+class TestShow:
+    def test_tells_the_figures_by_name_once_they_are_there(self, owner: Simorgh, dataset_id: str) -> None:
+        """R-API-4, R-DATA-5, R-DATA-6: what to look at stands beside the output."""
+        done = owner.run("datasets", "show", "گفتگو.jsonl", "--wait")
+        assert dataset_id in done.stdout
+        assert "1 rows, and 0 nearly" in done.stdout
+        assert "1 phone numbers" in done.stdout
+        assert "1 test rows, 0 nearly" in done.stdout
+        assert "byte-level BPE" in done.stdout
+        assert "! 1 rows hold what seems to belong to persons" in done.stderr
+        assert owner.ask("datasets", "show", dataset_id)["statistics"]["summary"]["duplicate_rows"] == 1
+
+    def test_a_name_that_there_is_not_is_refused(self, owner: Simorgh, dataset_id: str) -> None:
+        """R-API-4."""
+        assert "There is no dataset نیست in this project" in owner.refuse("datasets", "show", "نیست")
+
+
+class TestReport:
+    def test_is_written_whole(self, owner: Simorgh, dataset_id: str) -> None:
+        """R-API-4, R-DATA-5: to a file, or to standard output."""
+        said = owner.run("datasets", "report", dataset_id, "-o", "report.html").stdout
+        assert said.endswith("to report.html.\n")
+        page = (owner.home / "report.html").read_text(encoding="utf-8")
+        assert page.startswith("<!doctype html>")
+        assert page.endswith("</html>\n")
+        assert "09121234567" not in page
+        assert owner.run("datasets", "report", "گفتگو.jsonl", "-o", "-").stdout == page
