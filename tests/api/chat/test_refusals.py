@@ -20,14 +20,14 @@ class TestMessage:
     @pytest.mark.parametrize(
         ("fields", "status", "code", "says"),
         [
-            ({"message": ""}, 422, "invalid_parameter", "message is : string should have at least 1 character"),
+            ({"message": ""}, 422, "invalid_parameter", "message is empty: it must have at least 1 character"),
             ({"message": " \n\u2003"}, 422, "invalid_parameter", "it is blank: write something"),
             ({"message": "a\0b"}, 422, "invalid_parameter", "it holds a NUL character"),
             ({"message": "ن" * (MAX_MESSAGE_CHARS + 1)}, 422, "invalid_parameter", "at most 100000 characters"),
             ({"mesage": "x"}, 422, "unknown_parameter", "Unknown parameter mesage. Known parameters: message, conv"),
             ({"maxTokens": 1}, 422, "invalid_body", "max_tokens and maxTokens are the same parameter"),
-            ({"temperature": 3}, 422, "invalid_parameter", "temperature is 3: input should be less than or equal to 2"),
-            ({"stop": ["a"] * 5}, 422, "invalid_body", "stop: list should have at most 4 items"),
+            ({"temperature": 3}, 422, "invalid_parameter", "temperature is 3: it must be less than or equal to 2"),
+            ({"stop": ["a"] * 5}, 422, "invalid_body", "stop: it must have at most 4 entries"),
             ({"model": "nothing"}, 404, "model_not_found", "There is no model nothing in this project"),
             ({"conversation_id": "conv_none"}, 404, "conversation_not_found", "There is no conversation conv_none"),
         ],

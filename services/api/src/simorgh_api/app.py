@@ -11,6 +11,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from redis import Redis
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from simorgh_api.auth import Passwords, Tokens
 from simorgh_api.buckets import Buckets
@@ -32,6 +33,7 @@ from simorgh_shared.storage.incoming import IncomingStore
 from simorgh_shared.storage.s3 import make_client
 
 _TIMEOUTS = ("lock_timeout=2s", "statement_timeout=2s")
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 ROUTES = (
     "routes.health",
     "routes.auth",
@@ -145,11 +147,22 @@ async def _no_route(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         problem = Problem(404, "not_found_route", sentence("not_found_route", {"path": path}))
     elif error.status_code == 405:
-        text = sentence("method_not_allowed", {"method": request.method, "path": path})
-        problem = Problem(405, "method_not_allowed", text)
+        allowed = _methods_at(request)
+        params = {"method": request.method, "path": path, "allowed": ", ".join(allowed)}
+        problem = Problem(405, "method_not_allowed", sentence("method_not_allowed", params), allowed=allowed)
     else:
         problem = Problem(error.status_code, "invalid_body", str(error.detail))
     return shape_for(path)(request, problem)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """What can be done at the request's path, by any of the routes there."""
+
+    def is_taken(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(dict(scope))[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in _METHODS if is_taken(method)]
 
 
 async def _other(request: Request, error: Exception) -> Response:

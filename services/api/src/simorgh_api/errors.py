@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.messages import sentence
+from simorgh_shared.schemas.wording import parameter_names, reason_of, shown
 
 log = structlog.get_logger()
 _RETRY_AFTER_S = 5
@@ -32,6 +33,8 @@ class Problem:
     errors: Sequence[str] = ()
     data: Mapping[str, object] = field(default_factory=dict)
     retry_after_s: int | None = None
+    allowed: Sequence[str] = ()
+    """The methods that there are at a path."""
 
     def headers(self) -> dict[str, str]:
         """`Retry-After`, and for conflicts the word that stops SDKs from trying again."""
@@ -42,6 +45,8 @@ class Problem:
             headers["x-should-retry"] = "false"
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["www-authenticate"] = "Bearer"
+        if self.allowed:
+            headers["allow"] = ", ".join(self.allowed)
         return headers
 
 
@@ -130,29 +135,37 @@ def is_database_outage(error: Exception) -> bool:
 
 def shape_problem(errors: Sequence[Any], body_model: type[BaseModel] | None) -> Problem:
     """The sentences for a body or parameters that do not fit, in place of the framework's own shape."""
-    known = ", ".join(body_model.model_fields) if body_model is not None else ""
     sentences, codes, params = [], [], []
+    unknown = [_place(error) for error in errors if error["type"] == "extra_forbidden"]
     for error in errors:
-        place = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
-        where = ".".join(place) or "the body"
+        where = _place(error)
         params.append(where)
-        if error["type"] == "json_invalid":
-            codes.append("invalid_body")
-            reason = f"it is no JSON ({error['ctx']['error']}, at character {error['loc'][-1]})"
-            sentences.append(sentence("invalid_body", {"where": "the body", "reason": reason}))
-            continue
         if error["type"] == "extra_forbidden":
             codes.append("unknown_parameter")
-            sentences.append(sentence("unknown_parameter", {"name": where, "known": known}))
+            if where == unknown[0]:  # one sentence for all of them: the list of those that there are is long
+                known = ", ".join(parameter_names(body_model)) if body_model is not None else ""
+                sentences.append(sentence("unknown_parameter", {"name": ", ".join(unknown), "known": known}))
             continue
-        reason = str(error["msg"]).removeprefix("Value error, ")
-        reason = reason[:1].lower() + reason[1:]
-        given = error.get("input")
-        if isinstance(given, str | int | float | bool) and place and "password" not in where:
-            codes.append("invalid_parameter")
-            text = {"name": where, "value": str(given)[:80], "reason": reason}
-            sentences.append(sentence("invalid_parameter", text))
-        else:
-            codes.append("invalid_body")
-            sentences.append(sentence("invalid_body", {"where": where, "reason": reason}))
+        code, text = _misfit(error, where)
+        codes.append(code)
+        sentences.append(text)
     return Problem(422, codes[0], " ".join(sentences), params[0], sentences)
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    place = [str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")]
+    return ".".join(place) or "the body"
+
+
+def _misfit(error: Mapping[str, Any], where: str) -> tuple[str, str]:
+    """The code and the sentence of one error."""
+    if error["type"] == "json_invalid":
+        reason = f"it is no JSON ({error['ctx']['error']}, at character {error['loc'][-1]})"
+        return "invalid_body", sentence("invalid_body", {"where": "the body", "reason": reason})
+    given, reason = error.get("input"), reason_of(error)
+    is_quotable = isinstance(given, str | int | float | bool) and where != "the body" and "password" not in where
+    if is_quotable:
+        return "invalid_parameter", sentence(
+            "invalid_parameter", {"name": where, "value": shown(given), "reason": reason}
+        )
+    return "invalid_body", sentence("invalid_body", {"where": where, "reason": reason})

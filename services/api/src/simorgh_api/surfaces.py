@@ -1,10 +1,11 @@
 """Routers by surface: the envelope, the error shape and the transaction belong to the router a route is on."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, get_args
 
 from fastapi import APIRouter
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from sqlalchemy.orm import Session, sessionmaker
@@ -14,7 +15,8 @@ from starlette.responses import Response
 
 from simorgh_api import auditing
 from simorgh_api.errors import Shape, native_shape, openai_shape, to_problem
-from simorgh_shared.domain.errors import UnauthenticatedError
+from simorgh_api.usecases.tickets import RESUME_PARAMETER, TICKET_PARAMETER
+from simorgh_shared.domain.errors import InvalidInputError, UnauthenticatedError
 from simorgh_shared.schemas.envelope import OpenAIError, Problem
 
 
@@ -64,12 +66,16 @@ def _route_class(shape: Shape) -> type[APIRoute]:
             inner = super().get_route_handler()
             body_model = _body_model(self)
             action = operation_id(self)
+            # SDKs of OpenAI's add parameters of their own; what we do not know of our own would be ignored.
+            known = _query_names(self.dependant) if shape is native_shape else None
 
             async def handle(request: Request) -> Response:
                 sessions = request.app.state.sessions
                 unit = request.state.unit = UnitOfWork(sessions)
                 refused = False
                 try:
+                    if known is not None:
+                        _require_known_query(request, known)
                     response = await inner(request)
                     if response.status_code < 400:
                         await run_in_threadpool(_keep, unit, sessions, request, response, action)
@@ -99,6 +105,21 @@ def _keep(unit: UnitOfWork, sessions: sessionmaker[Session], request: Request, r
         unit.commit()
     elif act is not None:
         auditing.record_after(sessions, request, act)
+
+
+def _query_names(dependant: Dependant) -> frozenset[str]:
+    """The query parameters of a route, those that its dependencies take too."""
+    names = {parameter.alias for parameter in dependant.query_params}
+    names.update(*(_query_names(one) for one in dependant.dependencies))
+    # A stream that is opened by ticket says where it was in the query: EventSource sends no header the first time.
+    return frozenset(names | {RESUME_PARAMETER} if TICKET_PARAMETER in names else names)
+
+
+def _require_known_query(request: Request, known: Collection[str]) -> None:
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        takes = ", ".join(sorted(known)) or "none; parameters go into the body"
+        raise InvalidInputError("unknown_query", path=request.url.path, name=", ".join(unknown)[:80], known=takes)
 
 
 NativeRoute = _route_class(native_shape)

@@ -72,7 +72,8 @@ async def _refuse_route(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == 404:
         return openai_error(404, "not_found_route", sentence("not_found_route", {"path": path}))
     if error.status_code == 405:
-        text = sentence("method_not_allowed", {"method": request.method, "path": path})
+        allowed = (error.headers or {}).get("allow", "")
+        text = sentence("method_not_allowed", {"method": request.method, "path": path, "allowed": allowed})
         return openai_error(405, "method_not_allowed", text, headers=error.headers)
     text = sentence("invalid_body", {"where": "the body", "reason": str(error.detail)})
     return openai_error(error.status_code, "invalid_body", text)

@@ -9,10 +9,11 @@ _EN: dict[str, str] = {
     # shapes and requests
     "invalid_body": "The request body does not fit: {where}: {reason}.",
     "unknown_parameter": "Unknown parameter {name}. Known parameters: {known}.",
+    "unknown_query": "{path} takes no query parameter {name}. It takes: {known}.",
     "invalid_parameter": "{name} is {value}: {reason}.",
     "internal_error": "Something went wrong on our side. Report it with the request id {request_id}.",
     "not_found_route": "There is nothing at {path}. The API is described at /docs.",
-    "method_not_allowed": "{method} is not allowed at {path}.",
+    "method_not_allowed": "{method} is not allowed at {path}. Use {allowed}.",
     "invalid_cursor": "The cursor is not one that this list gave. Start again without a cursor.",
     # parts that do not answer
     "database_unavailable": "The database does not answer. Nothing was changed; try again in {retry_after_s} s.",
@@ -65,7 +66,7 @@ _EN: dict[str, str] = {
     # the gateway: who is asking
     "unauthenticated": "Sign in first: send an access token or an API key as Authorization: Bearer ….",
     "token_expired": "The access token has expired. Get a new one with POST /api/auth/refresh, or sign in again.",
-    "token_invalid": "The access token is not one that this server gave. Sign in again.",
+    "token_invalid": "The access token or API key is not one that this server gave. Sign in again, or make a key with POST /api/keys.",
     "session_revoked": "This session was ended. Sign in again.",
     "api_key_invalid": "The API key is unknown, expired or revoked. Make a new one with POST /api/keys.",
     "wrong_credentials": "The e-mail address or the password is wrong.",

@@ -1,14 +1,27 @@
 """Accounts: registering, signing in, sessions, API keys, projects and preferences."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, StringConstraints
 
 from simorgh_shared.schemas.envelope import RequestBody
 
+_ADDRESS = r"^[^@\s]+@[^@\s]+\.?[^@\s]*$"
+
+
+def _address(text: str) -> str:
+    if not re.match(_ADDRESS, text):
+        raise ValueError("it is no e-mail address such as you@example.org")
+    return text
+
+
 Email = Annotated[
-    str, StringConstraints(to_lower=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.?[^@\s]*$", strip_whitespace=True)
+    str,
+    StringConstraints(to_lower=True, max_length=254, strip_whitespace=True),
+    AfterValidator(_address),
+    Field(json_schema_extra={"pattern": _ADDRESS}),
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Role = Literal["owner", "editor", "viewer"]

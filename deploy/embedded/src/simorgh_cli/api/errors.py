@@ -8,12 +8,18 @@ import httpx
 from simorgh_shared.domain.errors import AppError, UnavailableError
 from simorgh_shared.domain.messages import sentence
 
+_IN_OUR_WORDS = {"on_error=skip": "--on-error skip", "name one with runId": "name one by its id"}
+"""What the API calls otherwise than the command line."""
+
 
 class RefusedError(AppError):
     """The API answered no. The sentence is its own; `details` are several errors of one input."""
 
     def __init__(self, status: int, code: str, reason: str, details: Sequence[str] = ()) -> None:
-        super().__init__("api_refused", reason=reason, details=details)
+        for theirs, ours in _IN_OUR_WORDS.items():
+            reason = reason.replace(theirs, ours)
+        # One error is told in the sentence already.
+        super().__init__("api_refused", reason=reason, details=[one for one in details if one not in reason])
         self.status = status
         self.code = code
 

@@ -11,10 +11,11 @@ router = native_router("/keys", "keys")
 
 
 @router.post("", status_code=201)
-def make_key(body: NewKey, session: DbSession, principal: SignedIn) -> Answer[NewKeyView]:
+def make_key(session: DbSession, principal: SignedIn, body: NewKey | None = None) -> Answer[NewKeyView]:
     """Make a key of this project. Its secret is shown this once; it never may more than you."""
+    new = body or NewKey()
     row, secret = membership.make_key(
-        session, principal.project_id, principal.user_id, body.name, body.scopes, body.expires_at
+        session, principal.project_id, principal.user_id, new.name, new.scopes, new.expires_at
     )
     return Answer(data=NewKeyView(**_view(row).model_dump(), key=secret))
 
