@@ -122,10 +122,8 @@ def leakage(found: DatasetStatistics) -> Markup:
     for name, leaks in (("Exact", found.leakage.exact), ("Near", found.leakage.near)):
         by_field = ", ".join(f"{field}: {number(count)}" for field, count in leaks.by_field.items())
         more = f" ({by_field})" if by_field else ""
-        parts += [
-            tag("h3", name),
-            tag("p", f"{number(leaks.num_test_rows)} test rows, {percent(leaks.share)} of them{more}."),
-        ]
+        figures = f"{number(leaks.num_test_rows)} test rows, {percent(leaks.share)} of them{more}."
+        parts += [tag("h3", name), tag("p", figures if leaks.num_test_rows else "None were found.")]
         if leaks.pairs:
             header = ("test line", "train line", "field", "alike", "test row, and train row below it")
             parts += [

@@ -21,7 +21,7 @@ p { margin: 6px 0; }
 .lead { margin: 0 0 14px; max-width: 76ch; }
 section, .cards > div { background: var(--card); border: 1px solid var(--line); border-radius: 12px; }
 section { padding: 20px 22px; margin-top: 18px; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(155px, 1fr)); gap: 12px; margin-top: 22px; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(125px, 1fr)); gap: 12px; margin-top: 22px; }
 .cards > div { padding: 12px 14px; border-top: 4px solid var(--soft); }
 .cards b { display: block; font-size: 22px; line-height: 1.3; font-variant-numeric: tabular-nums; }
 .cards span { color: var(--quiet); font-size: 13px; }

@@ -125,15 +125,19 @@ class NearGroups:
 
 
 def near_rows(
-    bands: Sequence[Column], signatures: ByteRows, repeats: Flags, comparer: Comparer, tick: Tick
+    bands: Sequence[Column],
+    signatures: ByteRows,
+    repeats: Flags,
+    comparer: Comparer,
+    progress: Callable[[float], None],
 ) -> NearGroups:
     """Compare the rows that meet in a band. Repeats of an equal row are left to it."""
     groups = NearGroups.of(len(repeats))
     refused: OrderedDict[tuple[int, int], None] = OrderedDict()
-    for band in bands:
+    for num_done, band in enumerate(bands):
         for number, run in enumerate(band.equal_runs(repeats)):
             if number % 256 == 0:
-                tick()
+                progress(num_done / len(bands))
             groups.is_complete &= len(run) <= _MOST_IN_BUCKET
             _Bucket(run[:_MOST_IN_BUCKET].tolist(), signatures, groups, comparer, refused).join()
     return groups

@@ -55,7 +55,7 @@ CountTokens = Callable[[Sample, int], TokenCounts | None]
 """Given the sample and the characters of all rows."""
 Progress = Callable[[float], None]
 """Told how much is done, from 0 to 1; may raise to stop."""
-_SCAN_SHARE = 0.7  # of the time
+_SCAN_SHARE, _NEAR_SHARE = 0.7, 0.25  # of the time
 
 
 def survey(
@@ -149,7 +149,9 @@ def _compare(index: RowIndex, spill: _Spill, progress: Progress) -> dict[str, An
 
     equal, repeats = duplicates.equal_rows(spill.rows, index, MOST_SHOWN, tick)
     comparer = duplicates.Comparer(index)
-    groups = duplicates.near_rows(spill.bands, spill.signatures, repeats, comparer, tick)
+    groups = duplicates.near_rows(
+        spill.bands, spill.signatures, repeats, comparer, lambda done: progress(_SCAN_SHARE + _NEAR_SHARE * done)
+    )
     near: NearDuplicates = duplicates.describe_near(groups, index, MOST_SHOWN)
     leakage = None
     if spill.sentences is not None:
