@@ -89,3 +89,59 @@ def gguf(num_files: int = 1, kind: int = 0, shape: Sequence[int] = (32, 2), byte
     tensor += struct.pack("<IQ", kind, 0)
     head = b"GGUF" + struct.pack("<IQQ", 3, 1, 3) + metadata + tensor
     return head + bytes(-len(head) % 32) + bytes([5]) * bytes_of
+
+
+def varint(value: int) -> bytes:
+    """A whole number as protobuf writes it."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def field(number: int, value: int | bytes | str) -> bytes:
+    """One field of a protobuf message."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    body = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(body)) + body
+
+
+def onnx(
+    operator: str = "MatMul", domain: str = "", location: str | None = None, subgraph: bool = False, length: int = 64
+) -> bytes:
+    """A whole ONNX model of one node and one initialiser of 4 by 4 floats."""
+    node = field(4, operator) + field(7, domain)
+    if subgraph:
+        inner = field(1, node)
+        node = field(4, "If") + field(5, field(1, "then_branch") + field(6, inner))
+    tensor = field(1, varint(4) + varint(4)) + field(2, 1) + field(8, "W")
+    if location is None:
+        tensor += field(9, bytes(64))
+    else:
+        for key, value in (("location", location), ("offset", "0"), ("length", str(length))):
+            tensor += field(13, field(1, key) + field(2, value))
+        tensor += field(14, 1)
+    graph = field(1, node) + field(2, "g") + field(5, tensor)
+    sets = field(8, field(1, domain) + field(2, 1)) if domain else field(8, field(2, 17))
+    return field(1, 8) + field(7, graph) + sets
+
+
+def ctranslate2(spec: str = "TransformerDecoderModelSpec") -> bytes:
+    """A whole `model.bin` of one variable."""
+
+    def text(value: str) -> bytes:
+        return struct.pack("<H", len(value) + 1) + value.encode() + b"\0"
+
+    variable = text("decoder/weight") + struct.pack("<B2IBI", 2, 4, 8, 0, 128) + bytes(128)
+    aliases = struct.pack("<I", 1) + text("other") + text("decoder/weight")
+    return struct.pack("<I", 6) + text(spec) + struct.pack("<II", 1, 1) + variable + aliases
+
+
+def openvino(offset: int = 0, doctype: str = "") -> bytes:
+    """A network of one constant of 4 by 4 floats."""
+    return (
+        f'<?xml version="1.0"?>{doctype}<net name="m" version="11"><layers><layer id="0" name="c" type="Const">'
+        f'<data element_type="f32" shape="4, 4" offset="{offset}" size="64"/></layer></layers></net>'
+    ).encode()

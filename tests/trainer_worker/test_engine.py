@@ -178,6 +178,25 @@ class TestTraining:
         ask(engine, job_id, DesiredState.CANCEL)
         engine.wait_status(job_id, "cancelled")
 
+    def test_one_that_was_asked_for_stays_while_the_run_saves_on(self, engine: Engine) -> None:
+        """R-MODEL-5, R-TRAIN-6: also where it was saved at that step anyway."""
+        job_id = engine.train(save_steps=1, max_steps=60, checkpoints_kept=1)
+        query = sa.text("SELECT step FROM checkpoints WHERE job_id = :id AND reason = 'requested'")
+
+        def requested() -> list[int]:
+            with engine.sessions() as session:
+                return list(session.scalars(query, {"id": job_id}))
+
+        engine.wait_step(job_id, 2)
+        with engine.sessions.begin() as session:
+            control.request_checkpoint(session, engine.project_id, job_id)
+        notify(engine.engine, NOTIFY_CONTROL, job_id)
+        engine.wait(lambda: requested() != [], "the requested checkpoint is kept as one")
+        steps = requested()
+        assert engine.wait_status(job_id, "succeeded", "failed").status == "succeeded"
+        assert requested() == steps
+        assert max(steps) < 59, "others were saved after it, and one of them is left"
+
     def test_a_cancelled_job_leaves_no_artifacts(self, engine: Engine) -> None:
         """R-TRAIN-7: cancel kills, and nothing of the job can be used."""
         job_id = engine.train(max_steps=1000, save_steps=2)

@@ -1,17 +1,23 @@
 """A model folder over HTTP: kept once for each content, or refused with the reason and nothing kept (R-MODEL-1)."""
 
+import asyncio
+import fcntl
 import hashlib
 import json
+import os
 import pickle
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import sqlalchemy as sa
 
+from simorgh_api.uploads.spool import spool_folder
 from simorgh_shared.db.engine import make_engine
 from tests.api.datasets.uploading import ok, refused
 from tests.support import model_files
@@ -167,3 +173,58 @@ class TestRefusals:
             answers = list(threads.map(lambda _: ok(send(account, base_folder(), name="twins")), range(2)))
         assert sorted(answer["created"] for answer in answers) == [False, True]
         assert len({answer["version_id"] for answer in answers}) == 1
+
+
+class TestMemory:
+    def test_a_large_model_goes_through_the_disk(self, gateway: Gateway, account: Account, tmp_path: Path) -> None:
+        """R-MODEL-1: 200 MB take the gateway no memory to speak of, and nothing stays on its disk."""
+        spool = tmp_path / "spool"
+        same = {name: value for name, value in gateway.environment.items() if not name.endswith("_PORT")}
+        large = tmp_path / "model.safetensors"
+        with large.open("wb") as file:
+            head = safetensors({"weight": [50_000_000]}, fill=0)[:200]
+            file.write(head[: 8 + int.from_bytes(head[:8], "little")])
+            file.truncate(file.tell() + 200_000_000)
+        with (
+            running_gateway(tmp_path, **(same | {"SIMORGH_UPLOAD_SPOOL_DIR": str(spool)})) as roomy,
+            httpx.Client(base_url=roomy.url, headers=dict(account.client.headers), timeout=120) as client,
+            large.open("rb") as file,
+        ):
+            process = psutil.Process(roomy.pid)
+            client.get("/api/models/list")
+            before, highest, ended = process.memory_info().rss, 0, threading.Event()
+
+            def watch() -> None:
+                nonlocal highest
+                while not ended.wait(0.01):
+                    highest = max(highest, process.memory_info().rss)
+
+            watcher = threading.Thread(target=watch)
+            watcher.start()
+            small = base_folder(model__safetensors=None)
+            files = [("files", (name, body)) for name, body in small.items()]
+            answer = client.post(PATH, files=[*files, ("files", (large.name, file))], data={"name": "large"})
+            ended.set()
+            watcher.join()
+            assert ok(answer)["num_parameters"] == 50_000_000
+            assert highest - before < 64 << 20
+        assert list(spool.iterdir()) == []
+
+
+class TestSpool:
+    def test_what_a_killed_gateway_left_goes_and_what_is_in_use_stays(self, tmp_path: Path) -> None:
+        """R-MODEL-1: nothing half-done stays."""
+        abandoned, used = tmp_path / "simorgh-model-abandoned", tmp_path / "simorgh-model-used"
+        for folder in (abandoned, used):
+            (folder / "sent").mkdir(parents=True)
+            os.utime(folder, (0, 0))
+        lock = os.open(used, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        async def look() -> list[str]:
+            async with spool_folder(tmp_path) as own:
+                return sorted({*os.listdir(tmp_path)} - {own.name})
+
+        assert asyncio.run(look()) == [used.name]
+        os.close(lock)
+        assert [path.name for path in tmp_path.iterdir()] == [used.name]

@@ -50,6 +50,7 @@ class Attempt:
         self._line = 0
         self._control: dict[str, Any] = {"desired_state": "run", "drain": False, "checkpoint_request": 0}
         self._seen_request: datetime | None = None
+        self._requested_steps: set[int] = set()
         self._asked_at: float | None = None
         self._killed_for: Outcome | None = None
         self._last_word = time.monotonic()
@@ -134,7 +135,15 @@ class Attempt:
         self._line = to_line
         self._ledger.publish(events)
         for checkpoint in batch.checkpoints:
-            uploads.add(checkpoint)
+            if not uploads.add(checkpoint) and checkpoint["reason"] == checkpoints.REQUESTED:
+                self._note_requested(int(checkpoint["step"]))
+
+    def _note_requested(self, step: int) -> None:
+        """The user asked for a checkpoint that was saved anyway: it is to stay, stored already or not."""
+        self._requested_steps.add(step)
+        self._ledger.persist(
+            lambda session: checkpoints.mark_requested(session, self._lease, step), self._heart
+        )
 
     def _wants(self) -> DesiredState:
         return self._heart.wishes.desired_state
@@ -163,13 +172,13 @@ class Attempt:
         return Outcome.STALLED if now - self._last_word > self._times.liveness_s else None
 
     def _commit_checkpoint(self, child: ChildRun, checkpoint: dict[str, Any]) -> None:
-        entries = child.store(checkpoint["path"])
+        entries, step = child.store(checkpoint["path"]), int(checkpoint["step"])
         events = self._ledger.persist(
             lambda session: checkpoints.commit(
                 session,
                 self._lease,
-                int(checkpoint["step"]),
-                str(checkpoint["reason"]),
+                step,
+                checkpoints.REQUESTED if step in self._requested_steps else str(checkpoint["reason"]),
                 entries,
                 self._kind.checkpoints_kept(self._lease),
             ),

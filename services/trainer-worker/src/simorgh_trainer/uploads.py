@@ -1,4 +1,4 @@
-"""Stores checkpoints beside the training, one at a time; while storage is silent the newest one waits."""
+"""Stores checkpoints beside the training, one at a time; while storage is silent the newest and the requested wait."""
 
 import threading
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from simorgh_shared.domain.errors import UnavailableError
+from simorgh_shared.queue.checkpoints import REQUESTED
 from simorgh_shared.queue.leases import LeaseLostError
 from simorgh_trainer.process import ChildRun
 
@@ -22,7 +23,7 @@ class CheckpointUploads:
         self._child = child
         self._commit = commit
         self._changed = threading.Condition()
-        self._next: dict[str, Any] | None = None
+        self._waiting: list[dict[str, Any]] = []
         self._busy = False
         self._ended = False
         self._newest_step = -1
@@ -33,42 +34,50 @@ class CheckpointUploads:
         self._thread = threading.Thread(target=self._serve, name="checkpoint-uploads", daemon=True)
         self._thread.start()
 
-    def add(self, checkpoint: dict[str, Any]) -> None:
-        """Store this one next; one that still waits is older, and dropped."""
+    def add(self, checkpoint: dict[str, Any]) -> bool:
+        """Store this one next. What still waits is older, and dropped where the user did not ask for it.
+
+        False for one that was told before.
+        """
         self.longest_save_s = max(self.longest_save_s, float(checkpoint.get("seconds", 0.0)))
         step = int(checkpoint["step"])
-        if step <= self._newest_step:
-            return  # told twice (a requested save at the step of an interval): one folder, one checkpoint
-        self._newest_step = step
         with self._changed:
-            if self._next is not None:
-                log.warning("checkpoint_skipped", step=self._next["step"])
-                self._child.discard(self._next["path"])
-            self._next = checkpoint
+            if step <= self._newest_step:  # asked for at the step of an interval: one folder, one checkpoint
+                if checkpoint["reason"] == REQUESTED:
+                    same = {one["step"]: one | {"reason": REQUESTED} for one in self._waiting if one["step"] == step}
+                    self._waiting = [same.get(one["step"], one) for one in self._waiting]
+                return False
+            self._newest_step = step
+            for older in self._waiting:
+                if older["reason"] != REQUESTED:
+                    log.warning("checkpoint_skipped", step=older["step"])
+                    self._child.discard(older["path"])
+            self._waiting = [*(one for one in self._waiting if one["reason"] == REQUESTED), checkpoint]
             self._changed.notify_all()
+        return True
 
     def finish(self, within_s: float) -> None:
         """Wait until all is stored, at most so long."""
         with self._changed:
             self._changed.wait_for(
-                lambda: not self._thread.is_alive() or (self._next is None and not self._busy), within_s
+                lambda: not self._thread.is_alive() or (not self._waiting and not self._busy), within_s
             )
         self.abandon()
 
     def abandon(self) -> None:
         """Start no further one; the thread ends with what it does now."""
         with self._changed:
-            self._ended, self._next = True, None
+            self._ended, self._waiting = True, []
             self._changed.notify_all()
         self._thread.join()
 
     def _serve(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._ended or self._next is not None)
-                if self._next is None:
+                self._changed.wait_for(lambda: self._ended or bool(self._waiting))
+                if not self._waiting:
                     return
-                checkpoint, self._next, self._busy = self._next, None, True
+                checkpoint, self._busy = self._waiting.pop(0), True
             try:
                 if not self._store(checkpoint):
                     return
@@ -90,8 +99,12 @@ class CheckpointUploads:
             except (UnavailableError, OperationalError, InterfaceError) as error:
                 log.warning("checkpoint_deferred", step=checkpoint["step"], reason=type(error).__name__)
                 with self._changed:
-                    if self._changed.wait_for(lambda: self._ended or self._next is not None, _RETRY_S):
+                    if checkpoint["reason"] == REQUESTED:
+                        self._changed.wait_for(lambda: self._ended, _RETRY_S)
+                    elif self._changed.wait_for(lambda: self._ended or bool(self._waiting), _RETRY_S):
                         return not self._ended
+                    if self._ended:
+                        return False
                 continue
             self._child.discard(checkpoint["path"])
             return True

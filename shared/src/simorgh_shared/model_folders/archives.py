@@ -1,16 +1,22 @@
 """Unpacks the archive of a model folder: plain files alone, under names that stay inside, within bounds."""
 
+import gzip
+import io
 import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from simorgh_shared.domain.errors import InvalidInputError, TooLargeError
 from simorgh_shared.model_folders import paths
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 _CHUNK_BYTES = 1 << 20
+_MAX_PADDING_BYTES = 16 << 20
 _FREE_BYTES = 64 << 20  # so much may come out of any archive
 _MAX_RATIO = 100  # weights shrink to two thirds, tokenizers to a tenth
 
@@ -47,15 +53,50 @@ def unpack(archive: Path, folder: Path, limit_bytes: int) -> list[str]:
 
 
 def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    with tarfile.open(archive, "r|*") as tar:
-        for member in tar:
-            if member.isdir():
-                continue
-            if not member.isreg():
-                raise InvalidInputError("model_path_unfit", path=member.name[:100], reason="it is a link or a device")
-            stream = tar.extractfile(member)
-            assert stream is not None
-            yield member.name, stream
+    with archive.open("rb") as raw:
+        is_packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        whole = _Tail(gzip.GzipFile(fileobj=raw) if is_packed else raw)
+        with tarfile.open(fileobj=io.BufferedReader(whole, _CHUNK_BYTES), mode="r|") as tar:
+            for member in tar:
+                if member.isdir():
+                    continue
+                if not member.isreg():
+                    reason = "it is a link or a device"
+                    raise InvalidInputError("model_path_unfit", path=member.name[:100], reason=reason)
+                stream = tar.extractfile(member)
+                assert stream is not None
+                yield member.name, stream
+        if not whole.ends_as_archives_do():
+            raise _unfit("it is cut off")
+
+
+class _Tail(io.RawIOBase):
+    """A stream that remembers how it ended: an archive that is cut between two files looks whole to `tarfile`."""
+
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile) -> None:
+        super().__init__()
+        self._stream = stream
+        self._last = b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: "Buffer", /) -> int:
+        """The next bytes; none at the end."""
+        target = memoryview(buffer).cast("B")
+        chunk = self._stream.read(len(target))
+        target[: len(chunk)] = chunk
+        self._last = (self._last + chunk)[-tarfile.BLOCKSIZE :]
+        return len(chunk)
+
+    def ends_as_archives_do(self) -> bool:
+        """Whether it ends with a block of zeros, and what packed it with its checksum."""
+        for _ in range(_MAX_PADDING_BYTES // _CHUNK_BYTES):
+            if not self.readinto(bytearray(_CHUNK_BYTES)):
+                return self._last == bytes(tarfile.BLOCKSIZE)
+        return False
 
 
 def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:

@@ -29,6 +29,7 @@ _PROGRAMS = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!")
 _ARCHIVES = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "7z", b"\x28\xb5\x2f\xfd": "zstd"}
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8")
 _PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")
+_CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1f]")
 _GLOBAL = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*")
 _MAX_OPCODES = 2_000
 
@@ -72,11 +73,14 @@ def tell(path: Path, name: str) -> Content:
         return Content.ARRAY
     if start.startswith(_PICTURES):
         return Content.PICTURE
-    if _is_text(path):
+    is_text, has_controls = _scan(path)
+    if is_text and not has_controls:
         return _kind_of_text(path, name, start)
     if _is_sentencepiece(path):
         return Content.SENTENCEPIECE
-    return Content.ONNX if onnx.is_one(path) else Content.UNKNOWN
+    if onnx.is_one(path):  # a small one may hold no byte that no text has
+        return Content.ONNX
+    return _kind_of_text(path, name, start) if is_text else Content.UNKNOWN
 
 
 def read_json(path: Path, name: str) -> Any:
@@ -135,8 +139,9 @@ def _names_in_pickle(start: bytes) -> set[str] | None:
         for opcode, argument, _place in itertools.islice(pickletools.genops(start), _MAX_OPCODES):
             if opcode.name in ("GLOBAL", "INST"):
                 found.add(str(argument))
-    except Exception as error:  # readers of opcodes raise many kinds; at the end of the window it may well be one
-        return None if "unknown" in str(error) or isinstance(error, UnicodeError) else found
+    except Exception as error:  # readers of opcodes raise many kinds
+        is_cut = len(start) == _START_BYTES and "unknown" not in str(error) and not isinstance(error, UnicodeError)
+        return found if is_cut else None
     return found
 
 
@@ -152,19 +157,21 @@ def _refuse_foreign(name: str, start: bytes) -> None:
             raise InvalidInputError("model_file_foreign", path=name, found=f"compressed data ({kind})")
 
 
-def _is_text(path: Path) -> bool:
-    """Whether all of it is UTF-8 without control characters that no text has."""
+def _scan(path: Path) -> tuple[bool, bool]:
+    """Whether all of it is UTF-8 without NUL, and whether it holds control characters that are rare in texts."""
     decoder = codecs.getincrementaldecoder("utf-8")()
+    has_controls = False
     try:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 if b"\0" in chunk:
-                    return False
+                    return False, True
                 decoder.decode(chunk)
+                has_controls = has_controls or _CONTROLS.search(chunk) is not None
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return False
-    return True
+        return False, True
+    return True, has_controls
 
 
 def _kind_of_text(path: Path, name: str, start: bytes) -> Content:

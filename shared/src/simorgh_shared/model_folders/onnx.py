@@ -94,7 +94,7 @@ class _Walk:
             if number == 1:
                 domain = text(self._file, value)
                 if domain not in _DOMAINS and domain not in own:
-                    raise self._custom(domain, "an operator set")
+                    raise self._custom(domain, "*")
 
     def _graph(self, span: Span, depth: int) -> None:
         if depth > _MAX_DEPTH:

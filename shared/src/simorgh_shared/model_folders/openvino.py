@@ -27,6 +27,8 @@ def is_one(start: bytes) -> bool:
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"<?xml"):
         text = text.partition(b"?>")[2].lstrip()
+    if text.startswith(b"<!DOCTYPE net"):
+        return True  # and refused by name
     return text[:4] == b"<net" and text[4:5] in (b" ", b">", b"\n", b"\r", b"\t")
 
 

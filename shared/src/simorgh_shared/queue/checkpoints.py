@@ -12,7 +12,6 @@ from simorgh_shared.queue.leases import AppliedEvent, Event, Lease
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.manifests import Entry
 
-
 REQUESTED = "requested"
 """The reason of a checkpoint that the user asked for."""
 _MOST_REQUESTED = 50  # of one run; whoever asks for more gets the newest
@@ -62,6 +61,17 @@ def commit(
         "sha256": manifests.content_sha256(entries),
     }
     return [leases.append(session, lease.job_id, lease.attempt, Event("checkpoint", payload))]
+
+
+def mark_requested(session: Session, lease: Lease, step: int) -> None:
+    """Note that the user asked for the checkpoint of this step, which was saved for another reason.
+
+    Raises: LeaseLostError.
+    """
+    leases.lock(session, lease)
+    session.execute(
+        sa.update(Checkpoint).where(Checkpoint.job_id == lease.job_id, Checkpoint.step == step).values(reason=REQUESTED)
+    )
 
 
 def lose(session: Session, lease: Lease, checkpoint_id: str, path: str) -> tuple[Lease, AppliedEvent]:

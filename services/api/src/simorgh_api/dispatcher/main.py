@@ -41,7 +41,6 @@ from simorgh_shared.storage.s3 import make_client
 
 log = structlog.get_logger()
 _DUTY = "dispatch"
-_COLLECT_EVERY_S = 600.0
 _SWEPT_AFTER = timedelta(days=1)
 _RINGS = Counter("simorgh_rings_total", "Rings sent to the queues")
 _REAPED = Counter("simorgh_reaped_leases_total", "Expired leases put back")

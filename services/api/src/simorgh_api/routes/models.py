@@ -25,9 +25,7 @@ from simorgh_shared.storage.manifests import Entry
 router = native_router("/models", "models")
 
 
-@router.post(
-    "/upload", operation_id="upload_model", response_model=Answer[UploadedModelView], openapi_extra=dict(FORM)
-)
+@router.post("/upload", operation_id="upload_model", response_model=Answer[UploadedModelView], openapi_extra=dict(FORM))
 async def upload(
     request: Request, sessions: Sessions, settings: Settings, blobs: Blobs, principal: Writer
 ) -> Answer[UploadedModelView] | Response:
@@ -98,7 +96,9 @@ def _require_room(sessions: sessionmaker[Session], project_id: str) -> None:
         model_uploads.require_room(session, project_id)
 
 
-def _store(sessions: sessionmaker[Session], blobs: BlobStore, principal: Principal, sent: SentModel) -> UploadedModelView:
+def _store(
+    sessions: sessionmaker[Session], blobs: BlobStore, principal: Principal, sent: SentModel
+) -> UploadedModelView:
     """Store what was found good, then make it visible in one transaction."""
     files = sent.report.files
     with sessions() as session:

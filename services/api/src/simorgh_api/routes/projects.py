@@ -27,9 +27,7 @@ def make_project(body: NewProject, session: DbSession, principal: SignedIn) -> A
 
 
 @router.patch("/{project_id}")
-def change_project(
-    project_id: str, body: ProjectChange, session: DbSession, principal: Admin
-) -> Answer[ProjectView]:
+def change_project(project_id: str, body: ProjectChange, session: DbSession, principal: Admin) -> Answer[ProjectView]:
     """Rename the current project, or say how many checkpoints its ended runs keep."""
     _is_current(project_id, principal.project_id)
     project = session.get_one(Project, project_id)
