@@ -141,9 +141,7 @@ class Attempt:
     def _note_requested(self, step: int) -> None:
         """The user asked for a checkpoint that was saved anyway: it is to stay, stored already or not."""
         self._requested_steps.add(step)
-        self._ledger.persist(
-            lambda session: checkpoints.mark_requested(session, self._lease, step), self._heart
-        )
+        self._ledger.persist(lambda session: checkpoints.mark_requested(session, self._lease, step), self._heart)
 
     def _wants(self) -> DesiredState:
         return self._heart.wishes.desired_state
