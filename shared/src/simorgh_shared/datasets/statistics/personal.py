@@ -52,9 +52,9 @@ def search(text: str) -> Search:
     ascii_text = text.translate(_ASCII_DIGITS)  # one character for one: places stay
     found: list[Found] = []
     for kind, pattern, is_real in _KINDS:
-        for begin, end in _matches(pattern, ascii_text, is_real):
-            found.append(Found(kind, begin, end))
-            ascii_text = ascii_text[:begin] + "\0" * (end - begin) + ascii_text[end:]
+        spans = list(_matches(pattern, ascii_text, is_real))
+        found += [Found(kind, begin, end) for begin, end in spans]
+        ascii_text = _blanked(ascii_text, spans)
     invalid = sum(1 for match in _NATIONAL_ID.finditer(ascii_text) if len(set(match.group())) > 1)
     return Search(sorted(found, key=lambda one: one.begin), invalid)
 
@@ -68,8 +68,17 @@ def masked(text: str, found: list[Found] | None = None) -> str:
     return "".join([*parts, text[at:]])
 
 
+def _blanked(text: str, spans: list[tuple[int, int]]) -> str:
+    """The text without what was found, as long as before."""
+    parts, at = [], 0
+    for begin, end in spans:
+        parts += [text[at:begin], "\0" * (end - begin)]
+        at = end
+    return "".join([*parts, text[at:]]) if spans else text
+
+
 def _matches(pattern: re.Pattern[str], text: str, is_real: Callable[[str], bool]) -> Iterator[tuple[int, int]]:
-    for match in list(pattern.finditer(text)):
+    for match in pattern.finditer(text):
         begin, end = match.span()
         if pattern is _IBAN:  # the words after it may look like more of it
             end = _end_of_iban(text, begin, end)
