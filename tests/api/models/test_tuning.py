@@ -66,7 +66,7 @@ class TestTuning:
 
     def test_report_shows_losses_and_answers(self, owner: Account, tuned: dict[str, Any]) -> None:
         """R-TRAIN-4: what the run has brought, beside a trigram of the same rows."""
-        report = ok(owner.client.get(f"/api/training/jobs/{tuned['id']}/report"))
+        report = ok(owner.client.get(f"/api/training/jobs/{tuned['id']}/results"))
         assert 0 < report["lowered_by"] < 1
         assert report["first_loss_per_char"] > report["last_loss_per_char"] >= report["lowest_loss_per_char"]
         assert 0 < report["trigram_loss_per_char"] < 1, "eight rows that are held out too"
@@ -74,6 +74,16 @@ class TestTuning:
         assert len(report["answers"]) == 5
         for told in report["answers"]:
             assert told["before"] != told["after"] == told["expected"]
+
+    def test_report_is_a_page_that_stands_by_itself(self, owner: Account, tuned: dict[str, Any]) -> None:
+        """R-TRAIN-4: for people; it runs nothing and asks nobody."""
+        answer = owner.client.get(f"/api/training/jobs/{tuned['id']}/report")
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert "<script" not in answer.text
+        for row in ROWS[:5]:
+            assert answer.text.count(row["answer"]) == 2, "what the dataset says and what the model says now"
+        assert "character trigram" in answer.text
 
     def test_adapter_is_a_version_of_its_kind_with_its_base(self, owner: Account, tuned: dict[str, Any]) -> None:
         """R-MODEL-1: kind and format, and the lineage names the base."""

@@ -30,6 +30,12 @@ def get(connection: Connection, run_id: str | None = None) -> dict[str, Any]:
     return _run(connection.get("/api/train/status", runId=run_id))
 
 
+def spec(connection: Connection, run_id: str) -> dict[str, Any]:
+    """The parameters that a run was started with."""
+    found: dict[str, Any] = _run(connection.get(f"/api/jobs/{quoted(run_id)}"))["spec"]
+    return found
+
+
 def newest(connection: Connection) -> dict[str, Any]:
     """The newest active run, or where none is active the newest one."""
     try:
@@ -63,9 +69,15 @@ def logs(connection: Connection, run_id: str) -> Iterator[str]:
         cursor = part["next_cursor"]
 
 
-def report(connection: Connection, run_id: str) -> dict[str, Any]:
+def results(connection: Connection, run_id: str) -> dict[str, Any]:
     """What a run has brought."""
-    return _run(connection.get(f"/api/training/jobs/{quoted(run_id)}/report"))
+    return _run(connection.get(f"/api/training/jobs/{quoted(run_id)}/results"))
+
+
+def report(connection: Connection, run_id: str) -> Iterator[bytes]:
+    """The same as a page."""
+    with connection.opened("GET", f"/api/training/jobs/{quoted(run_id)}/report", dict) as answer:
+        yield from answer.iter_bytes()
 
 
 def follow(

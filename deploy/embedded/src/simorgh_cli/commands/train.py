@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from simorgh_cli.api import runs
 from simorgh_cli.commands.options import TEXT, Invocation, ListingGroup, asks_api
+from simorgh_cli.commands.saving import save
 from simorgh_cli.terminal.answers import report_lines
 from simorgh_cli.terminal.output import moment, note, say, size, write_fields, write_json, write_table
-from simorgh_cli.terminal.text import printable
+from simorgh_cli.terminal.text import printable, whole
 
 _NAMED = {
     "model": ("model", "model_name", "modelName"),
@@ -90,16 +92,21 @@ def show(invocation: Invocation, run_id: str | None) -> None:
 
 @train.command(epilog=_OF_NEWEST)
 @click.argument("run_id", metavar="[RUN]", type=TEXT, required=False)
+@click.option("-o", "--output", metavar="FILE", help="Write it as a page for a browser.")
 @asks_api
-def report(invocation: Invocation, run_id: str | None) -> None:
+def report(invocation: Invocation, run_id: str | None, output: str | None) -> None:
     """What a run has brought: losses beside a yardstick, and answers before and after."""
     with invocation.connected() as connection:
-        found = runs.report(connection, run_id or str(runs.newest(connection)["runId"]))
+        run_id = run_id or str(runs.newest(connection)["runId"])
+        found = runs.results(connection, run_id)
+        num_bytes = save(runs.report(connection, run_id), Path(output)) if output else 0
     if invocation.as_json:
         write_json(found)
-        return
-    for line in report_lines(found):
-        say(line)
+    elif output:
+        say(f"Wrote {size(num_bytes)} to {whole(output)}.")
+    else:
+        for line in report_lines(found):
+            say(line)
 
 
 @train.command(epilog=_OF_NEWEST)

@@ -2,23 +2,17 @@
 
 from fastapi.responses import HTMLResponse
 
+from simorgh_api import pages
 from simorgh_api.deps import DbSession, Notify, Reader, Writer
 from simorgh_api.routes.datasets import VersionNumber
 from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import statistics
-from simorgh_shared.datasets.report.page import CONTENT_SECURITY_POLICY
 from simorgh_shared.domain.jobs import Queue
 from simorgh_shared.queue.channels import NOTIFY_JOBS
 from simorgh_shared.schemas.envelope import Answer
 from simorgh_shared.schemas.statistics import DatasetStatistics, StatisticsState
 
 router = native_router("/datasets", "datasets")
-_HEADERS = {
-    "content-security-policy": f"{CONTENT_SECURITY_POLICY}; frame-ancestors 'self'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cache-control": "private, no-cache",
-}
 
 
 @router.get("/{dataset_id}/statistics", operation_id="get_dataset_statistics")
@@ -48,4 +42,4 @@ def start_statistics(
 )
 def get_report(session: DbSession, principal: Reader, dataset_id: str, version: VersionNumber = None) -> HTMLResponse:
     """The statistics as one page for people. 409 until they are ready."""
-    return HTMLResponse(statistics.report(session, principal.project_id, dataset_id, version), headers=_HEADERS)
+    return HTMLResponse(statistics.report(session, principal.project_id, dataset_id, version), headers=pages.HEADERS)

@@ -1,6 +1,10 @@
 """Training jobs in snake_case (R-TRAIN-1's second family): views of the same jobs."""
 
+from fastapi.responses import HTMLResponse
+
+from simorgh_api import pages
 from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Notify, Reader, Sessions, Writer
+from simorgh_api.pages.training import page
 from simorgh_api.routes.jobs import After, act
 from simorgh_api.routes.train import IdempotencyKey, RetryCount, queue_run
 from simorgh_api.surfaces import native_router
@@ -60,10 +64,22 @@ def get_training_job_logs(session: DbSession, principal: Reader, job_id: str, cu
     return LogPage(data=lines, next_cursor=more)
 
 
-@router.get("/{job_id}/report", operation_id="get_training_report")
-def get_training_report(session: DbSession, principal: Reader, job_id: str) -> Answer[TrainingReport]:
+@router.get("/{job_id}/results", operation_id="get_training_results")
+def get_training_results(session: DbSession, principal: Reader, job_id: str) -> Answer[TrainingReport]:
     """What the run has brought: held-out losses beside a character trigram's, and answers before and after."""
     return Answer(data=reports.training(session, principal.project_id, job_id))
+
+
+@router.get(
+    "/{job_id}/report",
+    operation_id="get_training_report",
+    response_class=HTMLResponse,
+    responses={200: {"description": "A page that stands by itself: no script, nothing from elsewhere."}},
+)
+def get_training_report(session: DbSession, principal: Reader, job_id: str) -> HTMLResponse:
+    """The results as one page for people."""
+    found = reports.training(session, principal.project_id, job_id)
+    return HTMLResponse(page(found, reports.curve(session, job_id)), headers=pages.HEADERS)
 
 
 @router.post("/{job_id}/cancel", operation_id="cancel_training_job")

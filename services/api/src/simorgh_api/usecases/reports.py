@@ -20,7 +20,7 @@ def training(session: Session, project_id: str, job_id: str) -> TrainingReport:
     """
     job = jobs.job(session, project_id, job_id, JobType.TRAIN)
     figures: dict[str, Any] = (job.result or {}).get("metrics") or {}
-    losses = _losses(session, job_id)
+    losses = [loss for _, loss in curve(session, job_id)]
     first = losses[0] if losses else None
     last = losses[-1] if losses else None
     return TrainingReport(
@@ -45,10 +45,10 @@ def training(session: Session, project_id: str, job_id: str) -> TrainingReport:
     )
 
 
-def _losses(session: Session, job_id: str) -> list[float]:
-    """Held-out losses by step."""
-    query = sa.select(Metric.value).where(Metric.job_id == job_id, Metric.name == _PER_CHAR).order_by(Metric.step)
-    return list(session.scalars(query))
+def curve(session: Session, job_id: str) -> list[tuple[int, float]]:
+    """Step and held-out loss a character. The caller has checked that the job is the project's."""
+    query = sa.select(Metric.step, Metric.value).where(Metric.job_id == job_id, Metric.name == _PER_CHAR)
+    return [(row.step, row.value) for row in session.execute(query.order_by(Metric.step))]
 
 
 def _answers(session: Session, job_id: str) -> list[AnswerView]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from simorgh_shared.datasets.report.html import Markup, joined, number, percent, tag
+from simorgh_shared.pages.html import Markup, joined, number, percent, tag
 from simorgh_shared.schemas.statistics import Spread
 
 _WIDTH, _HEIGHT, _BASE = 600, 150, 118

@@ -1,19 +1,13 @@
 """One page with all that is known of a dataset version. It needs nothing from anywhere, and runs nothing."""
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
 from simorgh_shared.datasets.report import sections
-from simorgh_shared.datasets.report.html import Markup, joined, number, percent, size, tag
-from simorgh_shared.datasets.report.style import STYLE
 from simorgh_shared.datasets.report.summary import summary_of
+from simorgh_shared.pages.frame import framed
+from simorgh_shared.pages.html import Markup, joined, number, percent, size, tag
 from simorgh_shared.schemas.statistics import DatasetStatistics, StatisticsSummary
-
-_STYLE_SHA256 = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-CONTENT_SECURITY_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_SHA256}'; base-uri 'none'; form-action 'none'"
-"""Forbids all but the page's own style: no script, no picture, no address."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +22,8 @@ class Title:
 def page(title: Title, found: DatasetStatistics) -> str:
     """The whole page as HTML."""
     summary = summary_of(found)
-    head = tag(
-        "head",
-        Markup('<meta charset="utf-8">'),
-        Markup(f'<meta http-equiv="content-security-policy" content="{CONTENT_SECURITY_POLICY}">'),
-        Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Markup('<meta name="color-scheme" content="light dark">'),
-        tag("title", f"{title.name}, version {title.version}"),
-        tag("style", Markup(STYLE)),
-    )
-    body = tag("body", tag("main", _header(title, found), _cards(found, summary), _verdict(summary), *_parts(found)))
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+    body = tag("main", _header(title, found), _cards(found, summary), _verdict(summary), *_parts(found))
+    return framed(f"{title.name}, version {title.version}", body)
 
 
 def _header(title: Title, found: DatasetStatistics) -> Markup:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from simorgh_shared.datasets.report import charts
-from simorgh_shared.datasets.report.html import Content, Markup, joined, number, percent, said, table, tag
+from simorgh_shared.pages.html import Content, Markup, joined, number, percent, said, table, tag
 from simorgh_shared.schemas.statistics import (
     CodePoints,
     DatasetStatistics,

@@ -45,6 +45,7 @@ tbody tr:last-child td { border-bottom: 0; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 13px; overflow-wrap: anywhere; }
 svg { display: block; width: 100%; height: auto; }
 .bar { fill: var(--accent); } .bar.rest { fill: var(--soft); } .bar:hover { fill: var(--c1); }
+.curve { fill: none; stroke: var(--accent); stroke-width: 2; } .dot { fill: var(--accent); }
 .axis { stroke: var(--line); stroke-width: 1; }
 .mark { stroke: var(--look); stroke-width: 1.2; stroke-dasharray: 3 3; }
 .tick, .mark-label { fill: var(--quiet); font-size: 12px; } .mark-label { fill: var(--look); }
