@@ -34,6 +34,7 @@ from simorgh_trainer.training.saving import CheckpointSaver
 from simorgh_trainer.training.yardsticks import answers
 
 _DECIDES_PLAN = ("sequence_length", "packing", "seed", "eval_fraction", "normalise")
+_FEW_STEPS = 300  # the smallest preset writes its first whole words of the sample after some 400
 _DECIDES_NOTHING = ("name", "tags", "experiment", "priority", "checkpoints_kept")
 
 
@@ -66,9 +67,9 @@ def run_attempt(folder: Path, events: EventLog) -> None:
         _tell_answers(prepared, model, "before", events)
     if start.restored is not None:
         restore_random_states(start.restored, prepared.hardware)
+    begun_at = state.progress.step
     with saver:
-        begun_at = state.progress.step
-    left = train(run, state, events, ControlFile(folder / "control.json").read)
+        left = train(run, state, events, ControlFile(folder / "control.json").read)
     if left is not None:
         events.emit("left", reason=left, step=state.progress.step)
         return
@@ -177,6 +178,11 @@ def _announce(
         packed_rows=state.plan.num_rows,
         product_flops_per_s=limit,
     )
+    if prepared.start.restored is None and prepared.start.base is None and total_steps < _FEW_STEPS:
+        events.warn(
+            f"A model that begins from nothing learns little in {total_steps} steps: some thousand are wanted."
+            " Raise epochs or lower batch_size, or train a model further."
+        )
     if prepared.start.restored is not None:
         events.emit("resumed", from_step=state.progress.step)
 
