@@ -14,7 +14,7 @@ TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up text-models test check lint types imports format contract trial-large-upload bench-train bench-checkpoint lock clean
+.PHONY: help setup run up text-models test check lint types imports format contract trial-large-upload bench-ingest bench-train bench-checkpoint lock clean
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ contract: $(STAMP) ## Write contracts/openapi.json from the code
 
 trial-large-upload: $(STAMP) ## Send 5 GB straight to storage with a client that is killed twice (20 GB of disk, minutes)
 	$(BIN)/python benchmarks/large_upload.py
+
+bench-ingest: $(STAMP) ## An upload through the gateway, checked and stored, beside a bare decoding loop over the same file
+	$(BIN)/python benchmarks/ingest.py
 
 bench-train: $(STAMP) ## Training speed beside Hugging Face's Trainer and TRL (installs them into an environment of their own)
 	[ -x $(VENV)/bench-train/bin/trl ] || { $(UV) venv --quiet --clear --python $(BIN)/python $(VENV)/bench-train && \
