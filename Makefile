@@ -14,7 +14,7 @@ TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up text-models test check lint types imports format contract trial-large-upload bench-ingest bench-train bench-checkpoint lock clean
+.PHONY: help setup run up text-models test check lint types imports format contract trial-large-upload bench-ingest bench-train bench-checkpoint lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,5 +90,11 @@ lock: ## Compile constraints.txt anew from the distributions (needs .venv with u
 	$(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --overrides $(VENV)/without-torch.in -o constraints.txt dev-requirements.in $(VENV)/distributions.in
 
-clean: ## Delete what was installed and the embedded platform's data
-	rm -rf $(VENV) data
+clean: ## Delete what was installed; data stay
+	rm -rf $(VENV)
+
+clean-data: ## Delete the embedded platform's data for good: accounts, datasets, models (make clean-data SURE=yes)
+	@test "$(SURE)" = yes || { echo "This deletes ./data with all models in it. If you are sure: make clean-data SURE=yes"; exit 1; }
+	$(BIN)/python -c "import sys; from pathlib import Path; from simorgh_cli import lock; \
+	  sys.exit('A platform runs on ./data: stop it first.' if lock.is_held(Path('data')) else 0)"
+	rm -rf data

@@ -309,7 +309,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("change", "status", "says"),
         [
-            ({"learnRate": 1}, 422, "Unknown parameter learnRate. Known parameters: model, dataset"),
+            ({"learnRate": 1}, 422, "Unknown parameter learnRate. Known parameters: modelName, datasetId"),
             ({"learningRate": -1}, 422, "greater than 0"),
             ({"modelName": "gpt-9", "vocabSize": None}, 404, "There is no model gpt-9 in this project, and no preset"),
             ({"modelName": "model_x"}, 422, "vocab_size: model_x brings its own tokenizer"),

@@ -12,7 +12,16 @@ from simorgh_cli.terminal.curve import Trace, draw
 from tests.embedded.program import Simorgh, ended
 from tests.embedded.terminal import on_terminal
 
-_RUN = {"runId": "job_1", "phase": "running", "step": 30, "modelId": "model_1", "error": {"message": "بی‌دلیل"}}
+_RUN = {
+    "runId": "job_1",
+    "phase": "running",
+    "step": 30,
+    "totalSteps": 90,
+    "modelId": "model_1",
+    "error": {"message": "بی‌دلیل"},
+    "result": {"step": 30, "metrics": {"training_seconds": 120.5}},
+    "spec": {"max_minutes": 2},
+}
 
 
 class CuttingGateway(http.server.BaseHTTPRequestHandler):
@@ -94,6 +103,7 @@ class TestWatch:
         cutting.events, cutting.phase = [("queued", {}), (last, {})], last
         done = stranger.run("watch", "job_1", code=code)
         assert ("بی‌دلیل" in done.stderr) == (last == "failed")
+        assert ("step 30 of 90: its 2 minutes (max_minutes) were over" in done.stdout) == (last == "succeeded")
 
     def test_a_pause_that_is_long_over_ends_nothing(self, cutting, stranger: Simorgh) -> None:
         """R-API-4: the history of a run that was paused and has gone on is read to its end."""
@@ -117,7 +127,7 @@ class TestWatch:
         cutting.events[1][1]["values"] |= {"eval_loss": 3.5, "tokens_per_s": 1234.0, "eta_s": 61}
         screen = on_terminal(stranger, "watch", "job_1")
         assert "30/30" in screen
-        assert "held-out 3.500  tokens/s 1,234  left 1:01" in screen
+        assert "held-out 3.500/token  tokens/s 1,234  left 1:01" in screen
         assert any("\u2801" <= character <= "\u28ff" for character in screen)
         assert "●" in screen
         assert "Run job_1 succeeded: model model_1" in screen

@@ -14,7 +14,7 @@ class TestPlainDisplay:
             values = {"loss": 3.25, "eval_loss": 3.5, "eval_loss_per_char": 2.5, "tokens_per_s": 1234.5}
             figures.take({"step": 10, "total_steps": 40, "values": values | {"eta_s": 75}})
             display.show(figures)
-        assert said == ["step 10 of 40  loss 3.250  held-out 3.500  tokens/s 1,234  left 1:15"]
+        assert said == ["step 10 of 40  loss 3.250/token  held-out 3.500/token  tokens/s 1,234  left 1:15"]
         assert said[0].isprintable()
 
     def test_lines_are_seconds_apart(self) -> None:

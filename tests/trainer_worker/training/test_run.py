@@ -139,6 +139,14 @@ class TestEnd:
 
 
 class TestLeaving:
+    @pytest.mark.parametrize(("steps", "warns"), [(299, True), (300, False)])
+    def test_a_fresh_model_with_few_steps_is_warned_of(self, tmp_path: Path, steps: int, warns: bool) -> None:
+        """R-TRAIN-5: else somebody talks to noise and does not know why."""
+        folder = make_work_folder(tmp_path, TINY_SPEC | {"max_steps": steps})
+        (folder / "control.json").write_text(json.dumps({"desired_state": "stop"}))
+        said = [event["message"] for event in of_type(run_here(folder), "log")]
+        assert any(f"learns little in {steps} steps" in message for message in said) is warns
+
     @pytest.mark.parametrize(("control", "reason"), [({"desired_state": "stop"}, "stop"), ({"drain": True}, "drain")])
     def test_saves_before_the_first_step_too(self, tmp_path: Path, control: dict[str, Any], reason: str) -> None:
         folder = make_work_folder(tmp_path, TINY_SPEC)

@@ -50,6 +50,7 @@ class _Commands(click.Group):
 
 
 root = _Commands("simorgh", help="Train, serve and talk to your own models.")
+click.version_option(package_name="simorgh-cli", message="simorgh %(version)s")(root)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import weakref
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from simorgh_inference import metrics
 from simorgh_inference.child import EngineChild, EngineLostError
+from simorgh_inference.engine_folder import EngineFolder
 from simorgh_inference.registry import ModelSource
 from simorgh_shared.domain.errors import InvalidInputError, LimitedError, UnavailableError
 from simorgh_shared.domain.ids import new_id
@@ -49,7 +49,7 @@ class EngineHost:
         """Why a model cannot be served, of the last ones that somebody asked for."""
         self._spawner = Spawner()
         self._command = list(engine_command)
-        self._folder = tempfile.TemporaryDirectory(prefix="simorgh-engines-")
+        self._folder = EngineFolder()
 
     def loaded(self) -> dict[str, EngineChild]:
         """The live children by model."""
@@ -100,11 +100,11 @@ class EngineHost:
         for child in self._children.values():
             await child.close()
         self._children.clear()
-        self._folder.cleanup()
+        self._folder.close()
 
     async def _start(self, model: str, folder: Path) -> EngineChild:
         name = new_id("eng")
-        path, log_path = Path(self._folder.name) / name, Path(self._folder.name) / f"{name}.log"
+        path, log_path = self._folder.path / name, self._folder.path / f"{name}.log"
         connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
         connected = asyncio.get_running_loop().create_future()
 

@@ -1,5 +1,6 @@
 """Owns what a client of the API may meet: a refusal in the API's own words, and silence."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -16,10 +17,11 @@ class RefusedError(AppError):
     """The API answered no. The sentence is its own; `details` are several errors of one input."""
 
     def __init__(self, status: int, code: str, reason: str, details: Sequence[str] = ()) -> None:
-        for theirs, ours in _IN_OUR_WORDS.items():
-            reason = reason.replace(theirs, ours)
+        reason = _in_our_words(code, reason)
         # One error is told in the sentence already.
-        super().__init__("api_refused", reason=reason, details=[one for one in details if one not in reason])
+        super().__init__(
+            "api_refused", reason=reason, details=[one for one in details if _in_our_words(code, one) not in reason]
+        )
         self.status = status
         self.code = code
 
@@ -35,6 +37,22 @@ class LostError(UnavailableError):
 
 class CutError(LostError):
     """The connection stood and broke: asking again may well help."""
+
+
+def _in_our_words(code: str, reason: str) -> str:
+    for theirs, ours in _IN_OUR_WORDS.items():
+        reason = reason.replace(theirs, ours)
+    if code == "unknown_parameter":  # what the user wrote stays as it was written
+        said, known, names = reason.partition("Known parameters: ")
+        return said + known + _snake_case(names)
+    if code == "invalid_parameter":
+        name, rest = reason.split(" ", 1)
+        return f"{_snake_case(name)} {rest}"
+    return reason
+
+
+def _snake_case(names: str) -> str:
+    return re.sub(r"(?<=[a-z])[A-Z]", lambda found: f"_{found[0].lower()}", names)
 
 
 def body_of(answer: httpx.Response) -> dict[str, Any]:

@@ -23,15 +23,15 @@ _MAX_JOBS = 50
 @click.command()
 @asks_api
 def status(invocation: Invocation) -> int:
-    """Show the processes of the platform of the data folder; 1 where none runs.
+    """Show the processes of the platform of the data folder, and its active jobs; 1 where none runs.
 
     For a platform elsewhere (--url, or the one you are signed in at): its parts and its active jobs.
     """
     if invocation.url is None and (lock.is_held(invocation.data_dir) or invocation.data_given):
-        return _local(invocation.data_dir, invocation.as_json)
+        return _local(invocation, invocation.data_dir)
     login = invocation.logins.current()
     if invocation.url is None and (login is None or login.data_dir is not None):
-        return _local(Path(login.data_dir) if login and login.data_dir else invocation.data_dir, invocation.as_json)
+        return _local(invocation, Path(login.data_dir) if login and login.data_dir else invocation.data_dir)
     return _remote(invocation)
 
 
@@ -49,31 +49,32 @@ def ask_parts(connection: Connection) -> dict[str, str]:
     return {str(name): str(state) for name, state in parts.items()}
 
 
-def _local(data_dir: Path, as_json: bool) -> int:
+def _local(invocation: Invocation, data_dir: Path) -> int:
     folder = data_dir.resolve()
     if not lock.is_held(data_dir):
-        if as_json:
+        if invocation.as_json:
             write_json({"running": False, "data_dir": str(folder)})
         else:
             say(f"Nothing runs on {folder}.")
         return 1
     if not endpoints_file(data_dir).exists():
         pid = lock.read_holder(data_dir).get("pid")
-        if as_json:
+        if invocation.as_json:
             write_json({"running": False, "starting": True, "data_dir": str(folder), "pid": pid})
         else:
             say(f"Simorgh is starting on {folder} (pid {pid}).")
         return 0
     known = json.loads(endpoints_file(data_dir).read_text())
-    processes = _processes(known)
-    if as_json:
-        write_json({"running": True, "data_dir": str(folder), **known, "processes": processes})
+    processes, jobs = _processes(known), _active_jobs(invocation)
+    if invocation.as_json:
+        write_json({"running": True, "data_dir": str(folder), **known, "processes": processes, "jobs": jobs})
         return 0
     say(f"API        {known['api_url']}  (documentation: {known['docs_url']})")
     say(f"supervisor pid {known['pid']}")
     for process in processes:
         memory_mb = process["memory_bytes"] // 1_000_000
         say(f"{process['name']:<12} pid {process['pid']:<8} {process['status']:<10} {memory_mb} MB")
+    _write_jobs(jobs)
     return 0
 
 
@@ -93,14 +94,7 @@ def _remote(invocation: Invocation) -> int:
     place = invocation.place()
     with Connection(place.url) as anonymous:
         parts = ask_parts(anonymous)
-    jobs: list[dict[str, Any]] | None = None
-    try:
-        with invocation.connected() as connection:
-            jobs = [job for state in _SHOWN for job in connection.pages("/api/jobs", _MAX_JOBS, status=state)]
-    except UnauthenticatedError:
-        note("Sign in to see the active jobs: simorgh login")
-    except AppError as error:
-        note(str(error))
+    jobs = _active_jobs(invocation)
     is_ready = all(state == "ok" for name, state in parts.items() if name != "broker")
     if invocation.as_json:
         write_json({"url": place.url, "ready": is_ready, "parts": parts, "jobs": jobs})
@@ -108,10 +102,27 @@ def _remote(invocation: Invocation) -> int:
     say(f"API {place.url}")
     for name, state in parts.items():
         say(f"  {name:<12} {state}")
-    if jobs is not None:
-        rows = [
-            (job["id"], job["type"], job["status"], f"{job['step'] or ''}", moment(job["created_at"]), job["name"])
-            for job in jobs
-        ]
-        write_table(("JOB", "TYPE", "STATUS", "STEP", "MADE (UTC)", "NAME"), rows, "No job is active.")
+    _write_jobs(jobs)
     return 0 if is_ready else 1
+
+
+def _active_jobs(invocation: Invocation) -> list[dict[str, Any]] | None:
+    """The jobs that have not ended; None, and a word about it, where they cannot be asked for."""
+    try:
+        with invocation.connected() as connection:
+            return [job for state in _SHOWN for job in connection.pages("/api/jobs", _MAX_JOBS, status=state)]
+    except UnauthenticatedError:
+        note("Sign in to see the active jobs: simorgh login")
+    except AppError as error:
+        note(str(error))
+    return None
+
+
+def _write_jobs(jobs: list[dict[str, Any]] | None) -> None:
+    if jobs is None:
+        return
+    rows = [
+        (job["id"], job["type"], job["status"], f"{job['step'] or ''}", moment(job["created_at"]), job["name"])
+        for job in jobs
+    ]
+    write_table(("JOB", "TYPE", "STATUS", "STEP", "MADE (UTC)", "NAME"), rows, "No job is active.")

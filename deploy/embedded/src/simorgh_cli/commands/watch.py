@@ -11,6 +11,7 @@ from simorgh_cli.api.events import ServerEvent
 from simorgh_cli.commands.options import TEXT, Invocation, asks_api
 from simorgh_cli.commands.train import error_of
 from simorgh_cli.terminal.answers import answer_lines
+from simorgh_cli.terminal.ending import was_better, why_early
 from simorgh_cli.terminal.output import note, say, write_json
 from simorgh_cli.terminal.progress import Display, Figures, make_display
 from simorgh_cli.terminal.text import printable
@@ -50,7 +51,8 @@ def follow(connection: Connection, run_id: str, as_json: bool) -> int:
         return _INTERRUPTED
     run = runs.get(connection, run_id)
     if not as_json:
-        _tell_end(run, watcher.figures)
+        # Without a result there is nothing in it to explain.
+        _tell_end(run, runs.spec(connection, run_id) if run["result"] else {}, watcher.figures)
     return _EXIT.get(run["phase"], _RESTS_OR_ENDED)
 
 
@@ -92,6 +94,8 @@ def _as_line(event: ServerEvent) -> str:
             return answer_lines(data)
         case "checkpoint":
             said = f"saved checkpoint {data.get('checkpoint_id')} at step {data.get('step')}"
+        case "log":
+            said = f"{data.get('level')}: {data.get('message')}"
         case "resumed":
             said = f"resumed from step {data.get('from_step')}"
         case _:
@@ -103,12 +107,15 @@ def _as_line(event: ServerEvent) -> str:
 _STARTED = {"total_steps": "steps", "num_parameters": "parameters", "device": "device", "precision": "precision"}
 
 
-def _tell_end(run: dict[str, Any], figures: Figures) -> None:
+def _tell_end(run: dict[str, Any], spec: dict[str, Any], figures: Figures) -> None:
     run_id, phase = run["runId"], run["phase"]
     last = f" ({figures.line()})" if figures.values else ""
     match phase:
         case JobStatus.SUCCEEDED:
             say(f"Run {run_id} succeeded: model {run['modelId']}{last}.")
+            for told in (why_early(run, spec), was_better(run, spec)):
+                if told is not None:
+                    say(told)
             note(f"Talk to it: simorgh chat {run['modelId']}")
         case JobStatus.FAILED:
             note(f"Run {run_id} failed: {printable(error_of(run)) or 'no reason was given'}")

@@ -1,6 +1,7 @@
 """Checks of what `simorgh up` needs: its data folder, disk, ports, and servers that start here."""
 
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -21,6 +22,7 @@ from simorgh_shared.domain.errors import AppError
 _DISK_NEEDED_BYTES, _DISK_WISHED_BYTES = 2 * 10**9, 10 * 10**9
 _PREFERRED_API_PORT = 8000
 _PROGRAM_ANSWER_S = 30.0
+_VERSION = re.compile(r"\b(?:v=|version \S* )(\d+(?:\.\d+)+)")
 
 
 def data_folder(data_dir: Path) -> Finding:
@@ -114,7 +116,8 @@ def _program(name: str, command: list[str]) -> Finding:
     said = (done.stdout + done.stderr).strip()
     if done.returncode != 0:
         return wrong(name, f"it ends with {done.returncode}: {said[-200:]}", advice)
-    return ok(name, said.splitlines()[0][:60] if said else "starts")
+    found = _VERSION.search(said)
+    return ok(name, f"version {found[1]}" if found else "starts")
 
 
 def _nearest(folder: Path) -> Path:

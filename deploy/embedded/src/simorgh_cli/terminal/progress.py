@@ -46,8 +46,8 @@ class Figures:
     def line(self) -> str:
         """Loss, held-out loss, tokens/s and time left, as far as they are known."""
         shown = (
-            ("loss", "loss", "{:.3f}"),
-            ("held-out", "eval_loss", "{:.3f}"),
+            ("loss", "loss", "{:.3f}/token"),
+            ("held-out", "eval_loss", "{:.3f}/token"),
             ("tokens/s", "tokens_per_s", "{:,.0f}"),
         )
         parts = [f"{label} {form.format(self.values[key])}" for label, key, form in shown if key in self.values]

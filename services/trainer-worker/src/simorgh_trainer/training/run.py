@@ -34,7 +34,7 @@ from simorgh_trainer.training.saving import CheckpointSaver
 from simorgh_trainer.training.yardsticks import answers
 
 _DECIDES_PLAN = ("sequence_length", "packing", "seed", "eval_fraction", "normalise")
-_FEW_STEPS = 300  # the smallest preset writes its first whole words of the sample after some 400
+_FEW_STEPS = 300  # 50 rows are known by heart after 150 at a learning rate of 0.002; the default learns slower
 _DECIDES_NOTHING = ("name", "tags", "experiment", "priority", "checkpoints_kept")
 
 
@@ -180,8 +180,8 @@ def _announce(
     )
     if prepared.start.restored is None and prepared.start.base is None and total_steps < _FEW_STEPS:
         events.warn(
-            f"A model that begins from nothing learns little in {total_steps} steps: some thousand are wanted."
-            " Raise epochs or lower batch_size, or train a model further."
+            f"A model that begins from nothing learns little in {total_steps} steps: several hundred are wanted."
+            " Raise epochs, lower batch_size, or train a model further."
         )
     if prepared.start.restored is not None:
         events.emit("resumed", from_step=state.progress.step)
