@@ -41,7 +41,8 @@ def _cards(report: TrainingReport) -> Markup:
         cards.insert(2, _card(percent(abs(report.lowered_by)), f"{verb} than at first", kind))
     if report.num_trained_parameters and report.num_parameters:
         share = report.num_trained_parameters / report.num_parameters
-        cards.append(_card(number(report.num_parameters), f"parameters, {percent(share)} of them trained"))
+        millions = f"{report.num_parameters / 1e6:,.1f} M"
+        cards.append(_card(millions, f"parameters, {percent(share)} of them trained"))
     if report.training_seconds is not None:
         cards.append(
             _card(f"{number(round(report.training_seconds))} s", f"{number(report.trained_tokens or 0)} tokens")
