@@ -6,6 +6,7 @@ from alembic.migration import MigrationContext
 
 from simorgh_shared.db import migrate
 from simorgh_shared.db.models import Base
+from simorgh_shared.db.revision import head_revision
 from tests.support.stack import Database
 
 
@@ -25,6 +26,13 @@ def test_migrations_go_down_and_up_again(fresh_database: Database) -> None:
     assert sa.inspect(engine).get_table_names() == ["alembic_version"]
     migrate.upgrade(fresh_database.owner_url, fresh_database.app_role)
     assert "jobs" in sa.inspect(engine).get_table_names()
+
+
+def test_the_newest_revision_is_the_one_that_alembic_ends_at(fresh_database: Database) -> None:
+    """R-OPS-4: readiness compares a database with this number."""
+    engine = sa.create_engine(fresh_database.owner_url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == head_revision()
 
 
 def test_the_application_cannot_rewrite_history(fresh_database: Database) -> None:

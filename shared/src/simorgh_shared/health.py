@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from simorgh_shared.db.migrate import head_revision
+from simorgh_shared.db.revision import head_revision
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.storage.blobs import BlobStore
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from simorgh_shared.db.revision import head_revision
 from simorgh_shared.settings import MigrationSettings
 
 _LOCK_KEY = 7_261_937  # two releases that start at once migrate one after the other
@@ -23,15 +24,6 @@ def upgrade(owner_url: str, app_role: str | None = None, revision: str = "head")
 def downgrade(owner_url: str, revision: str) -> None:
     """Go back to an older revision."""
     _migrate(owner_url, None, lambda config: command.downgrade(config, revision))
-
-
-def head_revision() -> str:
-    """The newest revision that this code knows."""
-    from alembic.script import ScriptDirectory
-
-    head = ScriptDirectory(str(_SCRIPTS)).get_current_head()
-    assert head is not None
-    return head
 
 
 def main() -> None:
