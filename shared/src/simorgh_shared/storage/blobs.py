@@ -6,8 +6,9 @@ mistaken for a good one. Only the row in `blobs` makes an object reachable. No s
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ _CHUNK_BYTES = 1 << 20
 TRANSFER = TransferConfig(multipart_threshold=32 << 20, multipart_chunksize=16 << 20, max_concurrency=2)
 # Within the storage, where S3 takes one request for 5 GiB at most, and each has to answer in time.
 _COPY = TransferConfig(multipart_threshold=512 << 20, multipart_chunksize=256 << 20, max_concurrency=2)
+
+_UNREACHED = timedelta(days=1)  # far more than the join or the sending of any file takes
 
 
 class ArtifactLostError(Exception):
@@ -79,21 +82,71 @@ class BlobStore:
         """
         digest = sha256 or file_sha256(path)
         size = path.stat().st_size
-        with sessions.begin() as session:
-            known = touch(session, digest)
-        if known is not None:
-            return known
         key = f"blobs/{digest[:2]}/{digest}/{new_id('obj')}"
-        with storage_errors():
+
+        def send() -> None:
             if lies_at is None:
                 self._client.upload_file(str(path), self._bucket, key, Config=TRANSFER)
             else:
                 self._client.copy({"Bucket": self._bucket, "Key": lies_at}, self._bucket, key, Config=_COPY)
+
+        return self.keep(sessions, StoredBlob(digest, size, key), send)
+
+    def keep(self, sessions: sessionmaker[Session], blob: StoredBlob, make: Callable[[], None]) -> StoredBlob:
+        """Make a blob of the object that `make` brings into being, unless its content is there already.
+
+        Raises: UnavailableError when the storage does not answer; nothing is kept then.
+        """
         with sessions.begin() as session:
-            kept = _insert(session, StoredBlob(digest, size, key))
-        if kept.key != key:  # another writer stored the same bytes meanwhile
-            self.delete(key)
+            known = touch(session, blob.sha256)
+            if known is None:  # the collector's, should this process die before there is a row
+                doomed_at = sa.func.clock_timestamp() + _UNREACHED
+                session.add(BlobDeletion(key=blob.key, sha256=blob.sha256, noted_at=doomed_at))
+        if known is not None:
+            return known
+        with storage_errors():
+            make()
+        with sessions.begin() as session:
+            kept = _insert(session, blob)
+            if kept.key == blob.key:
+                session.execute(sa.delete(BlobDeletion).where(BlobDeletion.key == blob.key))
+        if kept.key != blob.key:  # another writer stored the same bytes meanwhile
+            self.delete(blob.key)
         return kept
+
+    def begin_parts(self, key: str) -> str:
+        """Make room for parts of an object; the storage's id of them."""
+        with storage_errors():
+            return self._client.create_multipart_upload(Bucket=self._bucket, Key=key)["UploadId"]
+
+    def join_parts(self, key: str, storage_id: str, etags: Sequence[str]) -> None:
+        """Make an object of its parts, given by their tags from the first on."""
+        joined = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, start=1)]
+        with storage_errors():
+            self._client.complete_multipart_upload(
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=storage_id,
+                MultipartUpload={"Parts": joined},  # type: ignore[typeddict-item]
+            )
+
+    def abort_parts(self, key: str, storage_id: str) -> None:
+        """Drop the parts of an object that is not to be. No error when there are none."""
+        with storage_errors():
+            try:
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=storage_id)
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") != "NoSuchUpload":
+                    raise
+
+    def unjoined_parts(self, before: datetime) -> Iterator[tuple[str, str]]:
+        """Keys of objects whose parts were begun before then and never joined, with the storage's ids of them."""
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix="blobs/")
+        with storage_errors():
+            for page in pages:
+                for one in page.get("Uploads", ()):
+                    if one["Initiated"] < before:
+                        yield one["Key"], one["UploadId"]
 
     def fetch(self, blob: StoredBlob, target: Path) -> None:
         """Write a blob to `target`, which appears only when the bytes have the right hash.

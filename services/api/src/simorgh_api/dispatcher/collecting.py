@@ -1,4 +1,6 @@
-"""Collects blobs that nothing refers to: their rows first, their objects after the commit."""
+"""Collects blobs that nothing refers to: their rows first, their objects after the commit; and parts never joined."""
+
+from datetime import datetime
 
 import sqlalchemy as sa
 import structlog
@@ -17,7 +19,12 @@ def collect_blobs(sessions: sessionmaker[Session], store: BlobStore, unused_s: f
     with sessions.begin() as session:
         collect(session, unused_s)
     with sessions() as session:
-        keys = session.scalars(sa.select(BlobDeletion.key).order_by(BlobDeletion.noted_at).limit(_BATCH)).all()
+        keys = session.scalars(
+            sa.select(BlobDeletion.key)
+            .where(BlobDeletion.noted_at <= sa.func.clock_timestamp())  # later: someone is still writing it
+            .order_by(BlobDeletion.noted_at)
+            .limit(_BATCH)
+        ).all()
     deleted = []
     for key in keys:
         try:
@@ -30,3 +37,16 @@ def collect_blobs(sessions: sessionmaker[Session], store: BlobStore, unused_s: f
             session.execute(sa.delete(BlobDeletion).where(BlobDeletion.key.in_(deleted)))
         log.info("blobs_collected", num_objects=len(deleted))
     return len(deleted)
+
+
+def sweep_parts(store: BlobStore, before: datetime) -> int:
+    """Drop parts of blobs that were begun before then: whoever sent them has died. Returns of how many.
+
+    Raises: UnavailableError when the storage is silent.
+    """
+    doomed = list(store.unjoined_parts(before))
+    for key, storage_id in doomed:
+        store.abort_parts(key, storage_id)
+    if doomed:
+        log.warning("blob_parts_swept", num_objects=len(doomed))
+    return len(doomed)

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from simorgh_api.dispatcher import duty, retention
 from simorgh_api.dispatcher.clearing import clear_uploads, sweep_incoming
-from simorgh_api.dispatcher.collecting import collect_blobs
+from simorgh_api.dispatcher.collecting import collect_blobs, sweep_parts
 from simorgh_api.dispatcher.listen import Listener
 from simorgh_api.dispatcher.ring import needs, ring
 from simorgh_api.dispatcher.settings import DispatcherSettings
@@ -119,6 +119,7 @@ class Dispatcher:
             collect_blobs(self._sessions, self._store, self._settings.blob_unused_s)
             with contextlib.suppress(UnavailableError):  # the storage is silent: next time
                 sweep_incoming(self._sessions, self._incoming, datetime.now(UTC) - _SWEPT_AFTER)
+                sweep_parts(self._store, datetime.now(UTC) - _SWEPT_AFTER)
         if time.monotonic() >= self._next_clearing:
             self._next_clearing = time.monotonic() + self._settings.upload_clear_every_s
             clear_uploads(self._sessions, self._incoming, self._settings.upload_unfinished_days)

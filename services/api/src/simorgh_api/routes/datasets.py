@@ -34,7 +34,7 @@ from simorgh_shared.schemas.datasets import (
 )
 from simorgh_shared.schemas.envelope import Answer, Deleted, Page
 from simorgh_shared.schemas.jobs import JobView
-from simorgh_shared.storage.blobs import BlobStore
+from simorgh_shared.storage.blobs import BlobStore, StoredBlob
 from simorgh_shared.storage.incoming import IncomingStore
 
 router = native_router("/datasets", "datasets")
@@ -71,7 +71,7 @@ async def upload(
     """
     body = body_of(request, settings.max_upload_bytes)
     try:
-        async with received(request, body, settings.max_upload_bytes) as form:
+        async with received(request, body, settings.max_upload_bytes, blobs) as form:
             if form.whole:
                 limit = settings.max_direct_upload_bytes
                 job = await run_in_threadpool(_queue, request, sessions, incoming, principal, form, limit)
@@ -197,7 +197,7 @@ def _store(sessions: sessionmaker[Session], blobs: BlobStore, principal: Princip
             datasets.get(session, project_id, form.dataset_id)
         quotas.require_room(session, project_id)
     files = [
-        repository.CheckedFile(file.split, blobs.put(sessions, file.path, file.sha256), file.report.rows, _found(file))
+        repository.CheckedFile(file.split, _kept(sessions, blobs, file), file.report.rows, _found(file))
         for file in form.files
     ]
     train = form.files[0].report
@@ -218,6 +218,12 @@ def _store(sessions: sessionmaker[Session], blobs: BlobStore, principal: Princip
         error_count=sum(file.report.error_count for file in form.files),
         errors=errors[:NUM_ERRORS_SHOWN],
     )
+
+
+def _kept(sessions: sessionmaker[Session], blobs: BlobStore, file: GoodFile) -> StoredBlob:
+    if file.sent is not None:
+        return file.sent.commit(sessions, file.sha256)
+    return blobs.put(sessions, file.path, file.sha256)
 
 
 def _found(file: GoodFile) -> dict[str, Any]:

@@ -18,10 +18,13 @@ from simorgh_api.uploads.bodies import Body
 from simorgh_api.uploads.checking import Checking, checking
 from simorgh_api.uploads.forms import Field, FileEnd, FileStart, FormEvent, FormReader
 from simorgh_api.uploads.options import FILE_FIELDS, Options, dataset_name, unknown_field
+from simorgh_api.uploads.storing import Storing
 from simorgh_api.usecases.imports import WholeFile
 from simorgh_shared.datasets.check import CheckReport, refusal
 from simorgh_shared.datasets.files import JOB_FORMATS, ImportOptions, format_of, suffix_of
 from simorgh_shared.domain.errors import InvalidInputError, TooLargeError, UnavailableError
+from simorgh_shared.storage.blobs import BlobStore
+from simorgh_shared.storage.growing import GrowingBlob
 
 _RETRY_AFTER_S = 30
 _FORM_SLACK_BYTES = 1 << 20  # boundaries, part headers and the small fields
@@ -35,6 +38,8 @@ class GoodFile:
     path: Path
     sha256: str
     report: CheckReport
+    sent: GrowingBlob | None = None
+    """The file where it lies in storage already, and is only to be committed."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,10 @@ def body_of(request: Request, limit_bytes: int) -> Body:
 
 
 @contextlib.asynccontextmanager
-async def received(request: Request, body: Body, limit_bytes: int) -> AsyncIterator[Upload]:
+async def received(request: Request, body: Body, limit_bytes: int, blobs: BlobStore) -> AsyncIterator[Upload]:
     """Take a form and have its files judged. They are there within the block, and no child outlives it.
+
+    Files that may be kept as they come are sent to storage meanwhile; what is not committed in the block is dropped.
 
     Raises: InvalidInputError, UnsupportedError or TooLargeError for what cannot be kept.
     """
@@ -69,7 +76,7 @@ async def received(request: Request, body: Body, limit_bytes: int) -> AsyncItera
         form = FormReader(request.headers.get("content-type", ""))
         folder = tempfile.mkdtemp(prefix="simorgh-upload-")
         stack.push_async_callback(run_in_threadpool, shutil.rmtree, folder, ignore_errors=True)
-        intake = _Intake(Path(folder), limit_bytes, stack)
+        intake = _Intake(Path(folder), limit_bytes, blobs, stack)
         while not body.has_ended:
             for event in form.feed(await body.read()):
                 await intake.take(event)
@@ -91,6 +98,8 @@ class _File:
     child: Checking | None
     """None where a job has to check it: then it goes to `sink`."""
     sink: BinaryIO | None = None
+    storing: Storing | None = None
+    """Its way to storage, where what is kept may be what comes."""
     num_bytes: int = 0
 
     async def write(self, data: bytes) -> None:
@@ -100,6 +109,8 @@ class _File:
         """
         if self.child is not None:
             await self.child.write(data)
+            if self.storing is not None:
+                self.storing.advance()
         elif self.sink is not None:
             try:
                 await run_in_threadpool(self.sink.write, data)
@@ -120,9 +131,10 @@ class _File:
 class _Intake:
     """What has come of one form."""
 
-    def __init__(self, folder: Path, limit_bytes: int, stack: contextlib.AsyncExitStack) -> None:
+    def __init__(self, folder: Path, limit_bytes: int, blobs: BlobStore, stack: contextlib.AsyncExitStack) -> None:
         self._folder = folder
         self._limit_bytes = limit_bytes
+        self._blobs = blobs
         self._stack = stack
         self._options = Options()
         self._files: dict[str, _File] = {}
@@ -174,7 +186,11 @@ class _Intake:
             return
         arguments = ["--format", file_format, "--clean", str(clean)]
         child = await self._stack.enter_async_context(checking([*arguments, *options, "--spool", str(raw)]))
-        self._file = self._files[split] = _File(split, filename, raw, clean, arguments, options, child)
+        storing = None
+        if file_format == "jsonl":  # the others are kept as the rows that the child writes
+            storing = Storing(GrowingBlob(self._blobs, raw), raw)
+            self._stack.push_async_callback(storing.drop)
+        self._file = self._files[split] = _File(split, filename, raw, clean, arguments, options, child, None, storing)
 
     async def _whole(self, files: Sequence[_File]) -> Upload:
         for file in files:
@@ -196,4 +212,7 @@ class _Intake:
             raise error
         if report.clean_needed:
             return GoodFile(file.split, file.clean, report.clean_sha256 or "", report)
-        return GoodFile(file.split, file.raw, report.sha256, report)
+        if file.storing is None:
+            return GoodFile(file.split, file.raw, report.sha256, report)
+        await file.storing.finish()
+        return GoodFile(file.split, file.raw, report.sha256, report, file.storing.blob)

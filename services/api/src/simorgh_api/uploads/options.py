@@ -143,7 +143,9 @@ FORM: Mapping[str, Any] = {
                     "type": "object",
                     "additionalProperties": False,
                     "properties": {
-                        "dataset": _file_field("The rows: .jsonl, .json, .csv, .parquet, or an audio set as .zip, .tar or .tar.gz."),
+                        "dataset": _file_field(
+                            "The rows: .jsonl, .json, .csv, .parquet, or an audio set as .zip, .tar or .tar.gz."
+                        ),
                         "file": _file_field("The same as `dataset`."),
                         "test": _file_field("Held-out rows, of the same kind."),
                         "name": _text_field("The dataset's name; else the file's.", maxLength=_MAX_NAME_CHARS),
