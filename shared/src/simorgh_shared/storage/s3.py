@@ -16,12 +16,6 @@ if TYPE_CHECKING:
 _CONTENT_TYPE = "application/vnd.simorgh.blob"
 
 
-@functools.cache
-def _session() -> "boto3.session.Session":
-    """One for all clients of the process: each session holds a description of S3 of its own, 13 MB."""
-    return boto3.session.Session()
-
-
 def make_client(settings: StorageSettings, endpoint_url: str | None = None) -> "S3Client":
     """A client for the storage, or of another address of it. It is safe to share between threads."""
     address = endpoint_url or settings.s3_endpoint_url
