@@ -1,5 +1,6 @@
 """The S3 client: its settings are the ones that every service needs, in one place."""
 
+import functools
 import ipaddress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 # SeaweedFS tries to compress what has no type, or one that may be text: a third of its time for 100 MB.
 _CONTENT_TYPE = "application/vnd.simorgh.blob"
+
+
+@functools.cache
+def _session() -> "boto3.session.Session":
+    """One for all clients of the process: each session holds a description of S3 of its own, 13 MB."""
+    return boto3.session.Session()
 
 
 def make_client(settings: StorageSettings, endpoint_url: str | None = None) -> "S3Client":
