@@ -89,7 +89,10 @@ class TestReadiness:
         """R-OPS-4."""
         server = serve("--model-dir", str(tmp_path), until="/livez")
         given = httpx.get(f"{server.url}/readyz")
-        assert (given.status_code, given.json()["data"]["parts"]) == (503, {"folder": "holds no config.json"})
+        assert (given.status_code, given.json()["data"]["parts"]) == (
+            503,
+            {"folder": "holds no config.json or adapter_config.json"},
+        )
         assert httpx.get(f"{server.url}/v1/models").json()["data"] == []
         (tmp_path / "config.json").write_text("{}")
         assert httpx.get(f"{server.url}/readyz").json()["data"] == {"status": "ok", "parts": {"folder": "ok"}}

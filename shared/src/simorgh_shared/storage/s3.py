@@ -26,7 +26,7 @@ def _session() -> "boto3.session.Session":
 def make_client(settings: StorageSettings, endpoint_url: str | None = None) -> "S3Client":
     """A client for the storage, or of another address of it. It is safe to share between threads."""
     address = endpoint_url or settings.s3_endpoint_url
-    client = boto3.session.Session().client(
+    client = _session().client(
         "s3",
         endpoint_url=address,
         aws_access_key_id=settings.s3_access_key_id,
