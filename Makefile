@@ -24,7 +24,8 @@ setup: $(STAMP) ## Install everything into .venv (done by the other targets when
 $(STAMP): constraints.txt $(DISTRIBUTIONS:%=%/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r constraints.txt
+	@# --no-deps: the lock is whole but for torch, which some of its packages ask for.
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r constraints.txt
 	@# torch stands outside the lock: a wheel that lies on the machine, else the build for its processor or GPU.
 	if [ -n "$$PIP_FIND_LINKS" ]; then UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) pip install --quiet --python $(BIN)/python $(TORCH); \
 	else $(UV) pip install --quiet --python $(BIN)/python --torch-backend=auto $(TORCH); fi
