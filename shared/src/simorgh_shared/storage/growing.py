@@ -19,6 +19,7 @@ from simorgh_shared.storage.incoming import MAX_PARTS
 log = structlog.get_logger()
 PART_BYTES = 8 << 20
 """Little remains to be sent when the file has ended; S3 takes no less than 5 MiB."""
+_READ_BYTES = 256 << 10
 
 
 class GrowingBlob:
@@ -52,7 +53,7 @@ class GrowingBlob:
         """Send a part. Where that fails no more are sent: `commit` sends the whole file then."""
         try:
             with storage_errors():
-                body = ReadFileChunk.from_filename(
+                body = _Part.from_filename(
                     str(self._path), (number - 1) * self._part_bytes, self._part_bytes, enable_callbacks=False
                 )
                 with body:
@@ -103,3 +104,12 @@ class GrowingBlob:
         assert self._storage_id is not None
         self._blobs.join_parts(self._key, self._storage_id, [etag for _, etag in sorted(self._etags.items())])
         self._storage_id = None
+
+
+class _Part(ReadFileChunk):
+    """A part being read. http.client asks for 16 KiB at a time, and sends as much as it is given."""
+
+    def read(self, amount: int | None = None) -> bytes:
+        """The next bytes; at least a good piece of them."""
+        read: bytes = super().read(amount if amount is None else max(amount, _READ_BYTES))
+        return read
