@@ -5,18 +5,23 @@
 The file holds 100 MB of question/answer rows. Ours is HTTP upload, validation with line numbers, rows, bytes, sha256
 and storage, from the first byte sent to the answer; statistics are a job of their own and are not waited for (the io
 worker does not run). The gateway's memory is sampled: its growth over idle has a goal of its own.
+
+`storage alone` sends the same file to the same storage with our client and does nothing else: an upper bound. The
+processor time that one upload takes is told by process, for the ratio's real limit is their sum over the cores.
 """
 
 import argparse
 import json
 import os
 import socket
+import statistics
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -26,6 +31,9 @@ from measuring import report, run_rounds
 
 from simorgh_cli.platform import running_platform
 from simorgh_cli.processes import SERVICES
+from simorgh_shared.settings import StorageSettings
+from simorgh_shared.storage.blobs import TRANSFER
+from simorgh_shared.storage.s3 import make_client
 
 GROWTH_BYTES = 64 << 20
 _BOUNDARY = "simorgh-bench"
@@ -64,6 +72,8 @@ def measure(url: str, gateway_pid: int, folder: Path, num_bytes: int, seconds: f
     size = num_bytes / 1e6
     number = 0
     growth: list[float] = []
+    spent: list[dict[str, float]] = []
+    storage = storage_of(gateway_pid)
 
     def fresh() -> Path:
         nonlocal number
@@ -72,12 +82,20 @@ def measure(url: str, gateway_pid: int, folder: Path, num_bytes: int, seconds: f
 
     def ours() -> float:
         path = fresh()
+        before = processor_s(gateway_pid)
         with peak_memory(gateway_pid) as memory:
             begun = time.perf_counter()
             upload(client, path, f"bench-{number}")
             taken = time.perf_counter() - begun
         growth.append(memory[0])
+        spent.append({name: value - before[name] for name, value in processor_s(gateway_pid).items()})
         return size / taken
+
+    def alone() -> float:
+        client, bucket = storage
+        begun = time.perf_counter()
+        client.upload_file(str(folder / "rows.jsonl"), bucket, "bench", Config=TRANSFER)
+        return size / (time.perf_counter() - begun)
 
     def loop() -> float:
         path = folder / "rows.jsonl"
@@ -94,13 +112,36 @@ def measure(url: str, gateway_pid: int, folder: Path, num_bytes: int, seconds: f
 
     ours()  # the first request loads what later ones have
     growth.clear()
-    rounds = run_rounds({"simorgh upload": ours, "bare msgspec loop": loop, "plain read": read}, seconds)
+    variants = {"simorgh upload": ours, "bare msgspec loop": loop, "storage alone": alone, "plain read": read}
+    rounds = run_rounds(variants, seconds)
     ratios = {
         "upload_vs_msgspec": rounds.ratio("simorgh upload", "bare msgspec loop"),
         "growth_mb": max(growth) / 1e6,
+        "storage_vs_msgspec": rounds.ratio("storage alone", "bare msgspec loop"),
     }
     goals = {"upload_vs_msgspec": (">=", 0.5), "growth_mb": ("<=", GROWTH_BYTES / 1e6)}
-    report("ingest", "MB/s", rounds, ratios, goals, {"bytes": num_bytes})
+    processor = {name: round(statistics.median(one[name] for one in spent), 2) for name in spent[0]}
+    report("ingest", "MB/s", rounds, ratios, goals, {"bytes": num_bytes, "processor_s_of_one_upload": processor})
+
+
+def storage_of(gateway_pid: int) -> tuple[Any, str]:
+    """A client of ours of the storage that the gateway uses, and the bucket."""
+    names = {
+        name.removeprefix("SIMORGH_").lower(): value for name, value in psutil.Process(gateway_pid).environ().items()
+    }
+    settings = StorageSettings.model_validate({name: value for name, value in names.items() if name.startswith("s3_")})
+    return make_client(settings), settings.s3_bucket
+
+
+def processor_s(gateway_pid: int) -> dict[str, float]:
+    """What the processes of an upload have taken so far; children are told of when they have ended."""
+    gateway = psutil.Process(gateway_pid).cpu_times()
+    weed = next(one for one in psutil.Process().children(recursive=True) if one.name() == "weed").cpu_times()
+    return {
+        "gateway": gateway.user + gateway.system,
+        "check": gateway.children_user + gateway.children_system,
+        "storage": weed.user + weed.system,
+    }
 
 
 def signed_up(url: str) -> httpx.Client:
