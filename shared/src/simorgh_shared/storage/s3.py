@@ -13,7 +13,7 @@ from simorgh_shared.settings import StorageSettings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# SeaweedFS tries to compress what has no type, or one that may be text: a third of its time for 100 MB.
+# SeaweedFS tries to compress what has no type, or one that may be text: a quarter of its time for 100 MB.
 _CONTENT_TYPE = "application/vnd.simorgh.blob"
 
 
