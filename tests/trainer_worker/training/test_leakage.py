@@ -49,7 +49,7 @@ class TestLeakage:
         folder = make_work_folder(tmp_path, TINY_SPEC | {"max_steps": 1}, test=_LEAKING)
         events = run_child(folder)
         warnings = [event["message"] for event in of_type(events, "log") if event["level"] == "warning"]
-        assert warnings == [
+        assert [warning for warning in warnings if "share" in warning] == [
             "1 of 2 test rows share a sentence with train rows after normalisation: test line 1 with train line 1. "
             "The held-out loss measures memory there."
         ]
