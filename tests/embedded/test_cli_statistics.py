@@ -22,9 +22,10 @@ def rows(*pairs: tuple[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def dataset_id(owner: Simorgh) -> str:
-    """A dataset with a repeated row, a phone number and a leak."""
+    """A dataset with a repeated row, a phone number, a wrong id, an Arabic letter and a leak."""
     train, test = owner.home / "گفتگو.jsonl", owner.home / "test.jsonl"
-    train.write_text(rows(("سلام", "درود"), ("سلام", "درود"), ("شماره؟", "09121234567")), encoding="utf-8")
+    wrong = ("کد ملی؟", "0499370898 يا چنین چیزی")
+    train.write_text(rows(("سلام", "درود"), ("سلام", "درود"), ("شماره؟", "09121234567"), wrong), encoding="utf-8")
     test.write_text(rows(("سلام!", "چطوری دوست من")), encoding="utf-8")
     return str(owner.ask("datasets", "upload", str(train), "--test", str(test))["id"])
 
@@ -34,11 +35,19 @@ class TestShow:
         """R-API-4, R-DATA-5, R-DATA-6: what to look at stands beside the output."""
         done = owner.run("datasets", "show", "گفتگو.jsonl", "--wait")
         assert dataset_id in done.stdout
-        assert "1 rows, and 0 nearly" in done.stdout
-        assert "1 phone numbers" in done.stdout
-        assert "1 test rows, 0 nearly" in done.stdout
+        told = dict(line.split("  ", 1) for line in done.stdout.splitlines() if "  " in line)
+        told = {name: value.strip() for name, value in told.items()}
+        assert told["duplicates"] == "1 row (train 1, 2), and 0 nearly"
+        assert told["leaks"] == "1 test row (test 1 = train 1), 0 nearly"
+        assert told["code points"] == "1 row with Arabic ones (train 4)"
+        assert told["personal data"] == "1 phone number (train 3)"
+        assert told["like ids"] == "1 ten-digit number with a wrong checksum (train 4)"
+        assert told["splits"].startswith("train: 4 rows, ")
+        assert "test: 1 row, " in told["splits"]
+        assert " 0.0%" not in told["languages"]
+        assert "simorgh datasets report گفتگو.jsonl -o FILE.html" in done.stdout.replace("'", "")
         assert "byte-level BPE" in done.stdout
-        assert "! 1 rows hold what seems to belong to persons" in done.stderr
+        assert "! 1 row holds what seems to belong to persons" in done.stderr
         assert owner.ask("datasets", "show", dataset_id)["statistics"]["summary"]["duplicate_rows"] == 1
 
     def test_a_name_that_there_is_not_is_refused(self, owner: Simorgh, dataset_id: str) -> None:

@@ -49,6 +49,11 @@ def number(value: int | float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things that form their plural with an s."""
+    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"
+
+
 def percent(share: float) -> str:
     """A share for people; what is little is not called nothing."""
     if 0 < share < 0.0005:

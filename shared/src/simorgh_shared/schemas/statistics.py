@@ -202,6 +202,8 @@ class PersonalData(_Part):
     kinds: list[PersonalOfKind]
     num_invalid_national_ids: int
     """Ten-digit numbers that are no national ids by their checksum. They are not among the findings."""
+    invalid_national_ids: list[PersonalFound] = []
+    """The first of them, masked as the findings are. Empty in statistics made before they were kept."""
 
 
 class SplitFacts(_Part):

@@ -39,12 +39,22 @@ class TestNationalId:
     def test_found_in_any_digits_and_groups(self, text: str) -> None:
         """R-DATA-5."""
         assert [kind for kind, _ in kinds(text)] == ["national_id"]
-        assert search(text).num_invalid_ids == 0
+        assert search(text).invalid_ids == []
 
-    @pytest.mark.parametrize("text", ["کد ملی 0499370898", "۱۲۳۴۵۶۷۸۹۰"])
-    def test_an_invalid_checksum_is_counted_and_not_reported(self, text: str) -> None:
-        """R-DATA-5."""
-        assert search(text) == ([], 1)
+    @pytest.mark.parametrize(
+        ("text", "number"),
+        [("کد ملی 0499370898 است", "0499370898"), ("۱۲۳۴۵۶۷۸۹۰", "۱۲۳۴۵۶۷۸۹۰"), ("049-937089-8", "049-937089-8")],
+    )
+    def test_an_invalid_checksum_is_found_apart(self, text: str, number: str) -> None:
+        """R-DATA-5: with its place, and not among what is personal."""
+        result = search(text)
+        assert result.found == []
+        assert [text[one.begin : one.end] for one in result.invalid_ids] == [number]
+
+    @pytest.mark.parametrize("text", ["09121234567", "کد 1111111111", "6037991899754323", "0499370899"])
+    def test_what_is_something_else_has_no_invalid_checksum(self, text: str) -> None:
+        """R-DATA-5: a phone number, ten equal digits, a card, a valid id."""
+        assert search(text).invalid_ids == []
 
     @pytest.mark.parametrize("text", ["04993708990", "10499370899", "3.0499370899", "کد 1111111111", "049937089"])
     def test_other_numbers_are_none(self, text: str) -> None:
@@ -141,6 +151,10 @@ class TestMasked:
         shown = masked(text)
         assert shown == "ایمیل s•••@•••.com، همراه ۰۹۱۲•••••۶۷، کد ملی 04••••••99، شبا IR82••••••••••••••••••••02"
         assert search(shown).found == []
+
+    def test_an_id_with_a_wrong_digit_is_masked_as_a_valid_one_is(self) -> None:
+        """R-DATA-5: it still tells whose it is."""
+        assert masked("ids 0499370899 ۰۴۹۹۳۷۰۸۹۸ 049-937089-7") == "ids 04••••••99 ۰۴••••••۹۸ 04•-•••••9-7"
 
     @given(st.text("0123456789 -+@.aIR۰۹", max_size=60))
     def test_what_was_found_is_never_shown(self, text: str) -> None:

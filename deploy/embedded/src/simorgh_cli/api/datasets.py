@@ -65,6 +65,13 @@ def report(connection: Connection, dataset_id: str) -> Iterator[bytes]:
         yield from answer.iter_bytes(_CHUNK_BYTES)
 
 
+def statistics(connection: Connection, dataset_id: str, version: int) -> dict[str, Any]:
+    """All that is known of a version, once it is."""
+    path = f"/api/datasets/{quoted(dataset_id)}/statistics"
+    data: dict[str, Any] = connection.get(path, version=version)["data"]
+    return data
+
+
 def preview(connection: Connection, dataset_id: str, limit: int, offset: int) -> dict[str, Any]:
     """Some rows of it."""
     data: dict[str, Any] = connection.get(f"/api/datasets/preview/{quoted(dataset_id)}", limit=limit, offset=offset)[

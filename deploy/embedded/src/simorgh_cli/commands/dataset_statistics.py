@@ -1,5 +1,6 @@
 """`simorgh datasets show` and `report`: a dataset, and what is known of it."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -9,19 +10,13 @@ import click
 
 from simorgh_cli.api import datasets as calls
 from simorgh_cli.api.connection import Connection
+from simorgh_cli.commands.dataset_findings import counted, findings
 from simorgh_cli.commands.options import TEXT, Invocation, asks_api
 from simorgh_cli.commands.saving import save
 from simorgh_cli.terminal.output import moment, note, say, size, write_fields, write_json
 from simorgh_cli.terminal.text import printable, whole
 
 _ASK_EVERY_S = 1.0
-_KINDS = {
-    "national_id": "national ids",
-    "phone": "phone numbers",
-    "iban": "IBANs",
-    "card": "bank cards",
-    "email": "e-mail addresses",
-}
 
 
 @click.command()
@@ -34,10 +29,16 @@ def show(invocation: Invocation, dataset: str, wait: bool) -> int | None:
         found = calls.find(connection, dataset)
         if wait:
             found = _understood(connection, found)
+        known = None
+        if found["statistics"]["status"] == "ready" and not invocation.as_json:
+            known = calls.statistics(connection, found["id"], found["version"])
     if invocation.as_json:
         write_json(found)
     else:
-        _write(found)
+        _write(found, known)
+        if known is not None:
+            named = shlex.quote(printable(dataset))
+            say(f"All that is kept of these places: simorgh datasets report {named} -o FILE.html")
     return 1 if wait and found["statistics"]["status"] == "failed" else None
 
 
@@ -75,8 +76,8 @@ def _understood(connection: Connection, found: dict[str, Any]) -> dict[str, Any]
     return found
 
 
-def _write(found: dict[str, Any]) -> None:
-    splits = [f"{split['split']}: {split['rows']:,} rows, {size(split['bytes'])}" for split in found["splits"]]
+def _write(found: dict[str, Any], whole_of_it: dict[str, Any] | None) -> None:
+    splits = [f"{split['split']}: {counted(split['rows'], 'row')}, {size(split['bytes'])}" for split in found["splits"]]
     known = found["statistics"]
     write_fields(
         {
@@ -88,7 +89,7 @@ def _write(found: dict[str, Any]) -> None:
             "splits": "; ".join(splits),
             "sha256": found["sha256"],
             "made": moment(found["created_at"]),
-            **(_figures(known["summary"]) if known["summary"] else {"statistics": _status(known)}),
+            **(_figures(known["summary"], whole_of_it) if whole_of_it else {"statistics": _status(known)}),
         }
     )
     for warning in known["summary"]["warnings"] if known["summary"] else ():
@@ -100,20 +101,11 @@ def _status(known: dict[str, Any]) -> str:
     return f"{known['status']}{done}" + (f": {known['error']}" if known["error"] else "")
 
 
-def _figures(summary: dict[str, Any]) -> dict[str, str]:
-    personal = [f"{count:,} {_KINDS[kind]}" for kind, count in summary["personal_data"].items() if count]
-    languages = [f"{one['language'].replace('_', ' ')} {one['share']:.1%}" for one in summary["languages"]]
-    leaks = [
-        f"{summary[name]:,} {how}"
-        for name, how in (("leaking_test_rows", "test rows"), ("near_leaking_test_rows", "nearly"))
-        if summary[name] is not None
-    ]
+def _figures(summary: dict[str, Any], known: dict[str, Any]) -> dict[str, str]:
+    shares = [(one["language"].replace("_", " "), f"{one['share']:.1%}") for one in summary["languages"]]
     return {
         "characters": f"{summary['characters']:,}",
         "tokens": f"{summary['tokens']:,} by {summary['tokenizer']}" if summary["tokens"] is not None else "",
-        "languages": ", ".join(languages),
-        "duplicates": f"{summary['duplicate_rows']:,} rows, and {summary['near_duplicate_rows']:,} nearly",
-        "leaks": ", ".join(leaks),
-        "code points": f"{summary['foreign_code_point_rows']:,} rows with Arabic ones",
-        "personal data": ", ".join(personal) or "none found",
+        "languages": ", ".join(f"{name} {share}" for name, share in shares if share != "0.0%"),
+        **findings(known),
     }

@@ -6,7 +6,7 @@ from datetime import datetime
 from simorgh_shared.datasets.report import sections
 from simorgh_shared.datasets.report.summary import summary_of
 from simorgh_shared.pages.frame import framed
-from simorgh_shared.pages.html import Markup, joined, number, percent, size, tag
+from simorgh_shared.pages.html import Markup, counted, joined, number, percent, size, tag
 from simorgh_shared.schemas.statistics import DatasetStatistics, StatisticsSummary
 
 
@@ -27,7 +27,7 @@ def page(title: Title, found: DatasetStatistics) -> str:
 
 
 def _header(title: Title, found: DatasetStatistics) -> Markup:
-    splits = ", ".join(f"{split.split} {number(split.rows)} rows" for split in found.splits)
+    splits = ", ".join(f"{split.split} {counted(split.rows, 'row')}" for split in found.splits)
     facts = f"Version {title.version} · {found.row_schema} · {splits} · made {title.made_at:%Y-%m-%d %H:%M} UTC"
     return tag(
         "header",
@@ -40,7 +40,7 @@ def _header(title: Title, found: DatasetStatistics) -> Markup:
 def _cards(found: DatasetStatistics, summary: StatisticsSummary) -> Markup:
     num_personal = sum(summary.personal_data.values())
     cards = [
-        _card(number(found.rows), f"rows, {size(found.bytes)}"),
+        _card(number(found.rows), f"{'row' if found.rows == 1 else 'rows'}, {size(found.bytes)}"),
         _card(number(summary.characters), "characters"),
         _card(_about(found, summary.tokens), "tokens"),
         _card(percent(found.duplicates.share), "repeated word for word", "look" if summary.duplicate_rows else "good"),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from simorgh_shared.datasets.report import charts
-from simorgh_shared.pages.html import Content, Markup, joined, number, percent, said, table, tag
+from simorgh_shared.pages.html import Content, Markup, counted, joined, number, percent, said, table, tag
 from simorgh_shared.schemas.statistics import (
     CodePoints,
     DatasetStatistics,
@@ -13,6 +13,7 @@ from simorgh_shared.schemas.statistics import (
     Language,
     Leak,
     PersonalData,
+    PersonalFound,
     PersonalKind,
     Place,
     Spread,
@@ -48,7 +49,7 @@ def lengths(found: DatasetStatistics) -> Markup:
     note = found.tokenizer
     lead = "Each value of each field; “row” is all fields of a row together. Quantiles of characters are exact. "
     if note is not None:
-        rows = f"{number(note.counted_rows)} rows, one of so many" if note.is_sample else "all rows"
+        rows = f"{counted(note.counted_rows, 'row')}, one of so many" if note.is_sample else "all rows"
         lead += (
             f"Tokens are counted in {rows} by {note.name} ({number(note.vocab_size)} tokens in its vocabulary; "
             f"{number(note.characters_per_token)} characters a token). Another tokenizer gives other figures."
@@ -93,8 +94,9 @@ def languages(found: DatasetStatistics) -> Markup:
 
 def duplicates(title: str, lead: str, found: Duplicates) -> Markup:
     """Groups of rows that say the same."""
-    share = percent(found.share)
-    figures = f"{number(found.num_rows)} rows ({share}) repeat another one, in {number(found.num_groups)} groups."
+    share, repeats = percent(found.share), counted(found.num_rows, "row")
+    verb = "repeats" if found.num_rows == 1 else "repeat"
+    figures = f"{repeats} ({share}) {verb} another one, in {counted(found.num_groups, 'group')}."
     if not found.groups:
         return section(title, lead, tag("p", "None were found."))
     rows = [_group(group) for group in found.groups]
@@ -122,7 +124,7 @@ def leakage(found: DatasetStatistics) -> Markup:
     for name, leaks in (("Exact", found.leakage.exact), ("Near", found.leakage.near)):
         by_field = ", ".join(f"{field}: {number(count)}" for field, count in leaks.by_field.items())
         more = f" ({by_field})" if by_field else ""
-        figures = f"{number(leaks.num_test_rows)} test rows, {percent(leaks.share)} of them{more}."
+        figures = f"{counted(leaks.num_test_rows, 'test row')}, {percent(leaks.share)} of all{more}."
         parts += [tag("h3", name), tag("p", figures if leaks.num_test_rows else "None were found.")]
         if leaks.pairs:
             header = ("test line", "train line", "field", "alike", "test row, and train row below it")
@@ -146,8 +148,8 @@ def code_points(found: CodePoints) -> Markup:
     )
     if not found.code_points:
         return section("Mixed code points", lead, tag("p", "None were found."))
-    both = number(found.num_mixed_rows)
-    figures = f"{number(found.num_rows)} rows hold some; {both} rows write one letter or digit in both ways."
+    some, both = counted(found.num_rows, "row"), counted(found.num_mixed_rows, "row")
+    figures = f"Some are in {some}; in {both} one letter or digit is written in both ways."
     rows = [
         [
             tag("code", one.code_point),
@@ -179,18 +181,26 @@ def personal_data(found: PersonalData) -> Markup:
     )
     counts = [[KINDS[kind.kind], number(kind.count), number(kind.rows)] for kind in found.kinds]
     parts = [table(("", "found", "rows"), counts, (1, 2))]
-    if found.num_invalid_national_ids:
-        said_of = number(found.num_invalid_national_ids)
-        parts.append(tag("p", f"{said_of} ten-digit numbers are no national ids by their checksum.", class_="quiet"))
     for kind in found.kinds:
         if kind.found:
-            rows = [[lines([one], 1), one.field, said(one.excerpt)] for one in kind.found]
-            parts += [
-                tag("h3", KINDS[kind.kind]),
-                _first_of(len(rows), kind.count),
-                table(("where", "field", "masked, with what stands around it"), rows),
-            ]
+            parts += [tag("h3", KINDS[kind.kind]), _shown(kind.found, kind.count)]
+    if found.num_invalid_national_ids:
+        parts.append(tag("div", *_invalid_ids(found), class_="quiet"))
     return section("Personal data", lead, *parts)
+
+
+def _invalid_ids(found: PersonalData) -> list[Markup]:
+    """Ids with a slip in them, or other numbers: to be looked at, and no finding."""
+    count = counted(found.num_invalid_national_ids, "number")
+    parts = [tag("h3", "Ten digits like a national id, wrong checksum"), tag("p", f"{count}; not counted above.")]
+    if found.invalid_national_ids:
+        parts.append(_shown(found.invalid_national_ids, found.num_invalid_national_ids))
+    return parts
+
+
+def _shown(found: Sequence[PersonalFound], count: int) -> Markup:
+    rows = [[lines([one], 1), one.field, said(one.excerpt)] for one in found]
+    return joined([_first_of(len(rows), count), table(("where", "field", "masked, with what stands around it"), rows)])
 
 
 def lines(places: Sequence[Place], num_rows: int) -> Markup:

@@ -28,18 +28,16 @@ def summary_of(found: DatasetStatistics) -> StatisticsSummary:
 
 def warnings_of(found: DatasetStatistics) -> Iterator[str]:
     """What should be looked at, the gravest first."""
-    if found.personal_data.num_rows:
-        yield sentence("statistics_personal", {"rows": found.personal_data.num_rows})
-    if found.leakage is not None and found.leakage.exact.num_test_rows:
-        yield sentence("statistics_leak", {"rows": found.leakage.exact.num_test_rows})
-    if found.leakage is not None and found.leakage.near.num_test_rows:
-        yield sentence("statistics_near_leak", {"rows": found.leakage.near.num_test_rows})
-    if found.duplicates.num_rows:
-        yield sentence("statistics_duplicates", {"rows": found.duplicates.num_rows})
-    if found.near_duplicates.num_rows:
-        yield sentence("statistics_near_duplicates", {"rows": found.near_duplicates.num_rows})
-    if found.code_points.num_rows:
-        yield sentence(
-            "statistics_code_points",
-            {"rows": found.code_points.num_rows, "mixed": found.code_points.num_mixed_rows},
-        )
+    leakage = found.leakage
+    mixed = f"{found.code_points.num_mixed_rows:,}"
+    counts = (
+        ("statistics_personal", found.personal_data.num_rows),
+        ("statistics_leak", leakage.exact.num_test_rows if leakage else 0),
+        ("statistics_near_leak", leakage.near.num_test_rows if leakage else 0),
+        ("statistics_duplicates", found.duplicates.num_rows),
+        ("statistics_near_duplicates", found.near_duplicates.num_rows),
+        ("statistics_code_points", found.code_points.num_rows),
+    )
+    for code, num_rows in counts:
+        if num_rows:
+            yield sentence(f"{code}_one" if num_rows == 1 else code, {"rows": f"{num_rows:,}", "mixed": mixed})

@@ -17,7 +17,7 @@ def excerpt(fields: Sequence[Field]) -> str:
 
 
 def around(text: str, found: Found, others: list[Found]) -> str:
-    """What stands around something personal, masked with all else that is."""
+    """What stands around something, masked with all others that are to be."""
     begin, end = max(0, found.begin - _AROUND), min(len(text), found.end + _AROUND)
     within = [one for one in others if one.end > begin and one.begin < end]
     begin, end = min([begin, *(one.begin for one in within)]), max([end, *(one.end for one in within)])

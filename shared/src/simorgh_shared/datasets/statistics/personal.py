@@ -43,8 +43,12 @@ class Search(NamedTuple):
 
     found: list[Found]
     """In the order of the text; none overlaps another."""
-    num_invalid_ids: int
-    """Ten-digit numbers whose checksum is not that of a national id."""
+    invalid_ids: list[Found]
+    """Ten-digit numbers whose checksum is not that of a national id; none overlaps what was found."""
+
+    def hidden(self) -> list[Found]:
+        """What is masked where the text is shown, in its order: an id with one wrong digit still tells whose it is."""
+        return sorted([*self.found, *self.invalid_ids], key=lambda one: one.begin)
 
 
 def search(text: str) -> Search:
@@ -55,14 +59,18 @@ def search(text: str) -> Search:
         spans = list(_matches(pattern, ascii_text, is_real))
         found += [Found(kind, begin, end) for begin, end in spans]
         ascii_text = _blanked(ascii_text, spans)
-    invalid = sum(1 for match in _NATIONAL_ID.finditer(ascii_text) if len(set(match.group())) > 1)
+    invalid = [
+        Found("national_id", *match.span())
+        for match in _NATIONAL_ID.finditer(ascii_text)
+        if len(set(match.group())) > 1
+    ]
     return Search(sorted(found, key=lambda one: one.begin), invalid)
 
 
 def masked(text: str, found: list[Found] | None = None) -> str:
-    """The text without what is personal: of each number only its ends stay, of an address its first letter."""
+    """The text without what is personal or like a national id: only ends of numbers and first letters stay."""
     parts, at = [], 0
-    for one in search(text).found if found is None else found:
+    for one in search(text).hidden() if found is None else found:
         parts += [text[at : one.begin], _mask(one.kind, text[one.begin : one.end])]
         at = one.end
     return "".join([*parts, text[at:]])

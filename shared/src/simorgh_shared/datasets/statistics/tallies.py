@@ -8,7 +8,7 @@ import numpy as np
 
 from simorgh_shared.datasets.statistics.excerpts import around, excerpt
 from simorgh_shared.datasets.statistics.lengths import Lengths
-from simorgh_shared.datasets.statistics.personal import LEAST_DIGITS, search
+from simorgh_shared.datasets.statistics.personal import LEAST_DIGITS, Found, search
 from simorgh_shared.datasets.statistics.reading import FIELDS, Batch
 from simorgh_shared.datasets.statistics.segments import Flags, counts_in
 from simorgh_shared.schemas.statistics import LongRow, PersonalData, PersonalFound, PersonalKind, PersonalOfKind, Spread
@@ -76,6 +76,7 @@ class Personal:
         self._found: dict[PersonalKind, list[PersonalFound]] = {kind: [] for kind in get_args(PersonalKind)}
         self._num_rows = 0
         self._num_invalid = 0
+        self._invalid: list[PersonalFound] = []
 
     def add(self, batch: Batch) -> None:
         """Search more rows: those with enough digits, or an @."""
@@ -96,14 +97,19 @@ class Personal:
     def _search(self, batch: Batch, number: int, row: int) -> set[PersonalKind]:
         text = batch.texts[number]
         result = search(text)
-        self._num_invalid += result.num_invalid_ids
+        hidden = result.hidden()
+
+        def keep(one: Found, shown: list[PersonalFound]) -> None:
+            if len(shown) < self._most_shown:
+                place, field = batch.place(row).model_dump(), FIELDS[int(batch.fields[number])]
+                shown.append(PersonalFound(**place, excerpt=around(text, one, hidden), field=field))
+
         for one in result.found:
             self._counts[one.kind] += 1
-            if len(self._found[one.kind]) < self._most_shown:
-                place, shown = batch.place(row).model_dump(), around(text, one, result.found)
-                self._found[one.kind].append(
-                    PersonalFound(**place, excerpt=shown, field=FIELDS[int(batch.fields[number])])
-                )
+            keep(one, self._found[one.kind])
+        self._num_invalid += len(result.invalid_ids)
+        for one in result.invalid_ids:
+            keep(one, self._invalid)
         return {one.kind for one in result.found}
 
     def _end_row(self, kinds: set[PersonalKind]) -> None:
@@ -116,7 +122,12 @@ class Personal:
             PersonalOfKind(kind=kind, count=self._counts[kind], rows=self._rows_of_kind[kind], found=self._found[kind])
             for kind in get_args(PersonalKind)
         ]
-        return PersonalData(num_rows=self._num_rows, kinds=kinds, num_invalid_national_ids=self._num_invalid)
+        return PersonalData(
+            num_rows=self._num_rows,
+            kinds=kinds,
+            num_invalid_national_ids=self._num_invalid,
+            invalid_national_ids=self._invalid,
+        )
 
 
 def _is_digit(batch: Batch) -> Flags:
