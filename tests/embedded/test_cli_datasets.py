@@ -37,7 +37,7 @@ class TestUpload:
         assert made["id"] in user.run("datasets").stdout
         shown = user.run("datasets", "show", made["id"]).stdout
         assert "گپ" in shown
-        assert "test: 1 rows" in shown
+        assert "test: 1 row," in shown
         user.run("datasets", "download", made["id"], "-o", "back.jsonl")
         assert (user.home / "back.jsonl").read_bytes() == file.read_bytes()
         assert user.run("datasets", "download", made["id"], "-o", "-", "--split", "test").stdout == test.read_text()
@@ -68,7 +68,11 @@ class TestUpload:
         assert "There is no dataset ds_none" in user.refuse("datasets", "show", "ds_none")
         assert user.refuse("datasets", "show", "../jobs").startswith("simorgh: There is no")
         user.refuse("datasets", "upload", str(tmp_path / "none.jsonl"), code=2)
-        assert "cannot be read or written" in user.refuse("datasets", "download", "ds_none", "-o", "/proc/none/x")
+        assert "There is no dataset ds_none" in user.refuse("datasets", "download", "ds_none", "-o", "x")
+        small = tmp_path / "small.jsonl"
+        small.write_text(rows(("جا", "نیست")), encoding="utf-8")
+        dataset_id = user.ask("datasets", "upload", str(small))["id"]
+        assert "cannot be read or written" in user.refuse("datasets", "download", dataset_id, "-o", "/proc/none/x")
 
     def test_a_large_file_takes_no_more_memory_than_a_small_one(
         self, database: Database, redis_url: str, bucket: Bucket, tmp_path: Path, stranger: Simorgh

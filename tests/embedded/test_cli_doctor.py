@@ -154,10 +154,13 @@ class TestTrain:
         run_id = user.ask("train", "start")["runId"]
         assert "is not possible" in user.refuse("train", "checkpoint", run_id)
         assert user.ask("train", "cancel", run_id)["phase"] == "cancelled"
-        assert run_id in user.run("train", "checkpoints").stderr  # the newest run, which has none
+        assert run_id in user.run("train", "checkpoints", run_id).stderr
+        assert "None of the newest runs has checkpoints. A run saves every save_steps" in (
+            user.run("train", "checkpoints").stderr
+        )
         assert " cancelled" in user.run("train", "logs", run_id).stdout
         assert user.run("watch", run_id, code=3).stdout.endswith(f"Run {run_id} is cancelled.\n")
-        assert "There is no job job_none" in user.refuse("watch", "job_none")
+        assert "There is no run job_none" in user.refuse("watch", "job_none")
 
 
 class _Ailing(http.server.BaseHTTPRequestHandler):

@@ -8,6 +8,9 @@ from typing import Any
 from simorgh_cli.api.connection import Connection, quoted
 from simorgh_cli.api.errors import RefusedError, body_of
 from simorgh_cli.api.files import CountedFile, Moved
+from simorgh_shared.datasets.files import FORMATS, suffix_of
+from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_shared.domain.messages import sentence
 
 _CHECK_S = 300.0  # after the last byte the server checks what is left and stores it
 _CHUNK_BYTES = 1 << 20
@@ -43,20 +46,38 @@ def get(connection: Connection, dataset_id: str) -> dict[str, Any]:
 
 
 def find(connection: Connection, named: str) -> dict[str, Any]:
-    """One dataset by its id, or the newest of a name.
+    """One dataset by its id, or the newest of a name; the name's extension may be left out where one dataset fits.
 
-    Raises: RefusedError where there is none.
+    Raises: RefusedError where there is none, InvalidInputError where the name may mean several.
     """
     try:
         return get(connection, named)
     except RefusedError as error:
-        if error.code != "dataset_not_found":
+        # A name with a slash in it is no part of a path of the API's.
+        if error.code not in ("dataset_not_found", "not_found_route"):
             raise
         # Ids do not look like names: whoever gives a name finds it among the newest.
-        known = next((one for one in listed(connection, _MOST_LISTED) if one["name"] == named), None)
-        if known is None:
-            raise
-        return get(connection, known["id"])
+        known = listed(connection, _MOST_LISTED)
+        fitting = [one for one in known if one["name"] == named][:1]
+        fitting = fitting or [one for one in known if one["name"].removesuffix(_extension(one["name"])) == named]
+        if not fitting:
+            reason = sentence("dataset_not_found", {"dataset_id": named})
+            raise RefusedError(error.status, "dataset_not_found", reason) from error
+    if len(fitting) > 1:
+        names = ", ".join(f"{one['name']} ({one['id']})" for one in fitting)
+        raise InvalidInputError("dataset_ambiguous", count=len(fitting), name=named, names=names)
+    return get(connection, fitting[0]["id"])
+
+
+def find_id(connection: Connection, named: str) -> str:
+    """The id of the dataset that `find` finds."""
+    return str(find(connection, named)["id"])
+
+
+def _extension(name: str) -> str:
+    """The extension as it is written; none where it is of no file that is taken."""
+    suffix = suffix_of(name)
+    return name[len(name) - len(suffix) :] if suffix in FORMATS else ""
 
 
 def report(connection: Connection, dataset_id: str) -> Iterator[bytes]:

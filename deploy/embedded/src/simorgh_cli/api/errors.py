@@ -9,18 +9,57 @@ import httpx
 from simorgh_shared.domain.errors import AppError, UnavailableError
 from simorgh_shared.domain.messages import sentence
 
-_IN_OUR_WORDS = {"on_error=skip": "--on-error skip", "name one with runId": "name one by its id"}
-"""What the API calls otherwise than the command line."""
+_IN_OUR_WORDS: Sequence[tuple[re.Pattern[str], str]] = tuple(
+    (re.compile(theirs), ours)
+    for theirs, ours in (
+        (r"on_error=skip", "--on-error skip"),
+        (r"There is nothing at .*\. The API is described at /docs\.", "There is nothing of this name."),
+        (r"^/\S+ takes no query parameter", "This platform takes no query parameter"),
+        (r"^[A-Z]+ is not allowed at .*\. Use .*\.$", "This platform cannot do that. It may be of another version."),
+        (r"name one with runId", "name one by its id"),
+        (r"Get a new one with POST /api/auth/refresh, or sign in again\.", "Sign in again with: simorgh login"),
+        (r"Sign in again, or make a key with POST /api/keys\.", "Sign in again with: simorgh login"),
+        (r"Make a new one with POST /api/keys\.", "Unset SIMORGH_API_KEY and sign in with: simorgh login"),
+        (
+            r"Sign in first: send an access token or an API key as Authorization: Bearer …\.",
+            "Sign in first with: simorgh login",
+        ),
+        (r"GET /api/datasets/list names those that there are\.", "See those that there are with: simorgh datasets"),
+        (r"GET /api/datasets/([^\s/]+) shows how far they are\.", r"See how far with: simorgh datasets show \1"),
+        (
+            r"Start them again with POST /api/datasets/[^\s/]+/statistics\.",
+            "They can be started again by the API that is described at /docs.",
+        ),
+        (
+            r"GET /api/datasets/([^\s/]+)/versions lists those that there are\.",
+            r"See the newest one with: simorgh datasets show \1",
+        ),
+        (r"POST /api/datasets/([^\s/]+)/convert", r"simorgh datasets convert \1"),
+        (r"Begin one with POST /api/datasets/uploads\.", "Run the same simorgh datasets upload again."),
+        (
+            r"Finish or abort one: GET /api/datasets/uploads lists them\.",
+            "Finish one: run the simorgh datasets upload that was interrupted again.",
+        ),
+        (r"GET /v1/models lists those that there are\.", "See those that there are with: simorgh models"),
+        (r"name one of GET /v1/models", "name one of: simorgh models"),
+        (r"Train one with POST /api/train/start\.", "Train one with: simorgh train start --watch"),
+        (
+            r"GET /api/chat/conversations lists those that there are\.",
+            "A chat tells its conversation's id when it begins.",
+        ),
+    )
+)
+"""What the API calls otherwise than the command line. Paths of the API mean nothing to who has no client for it."""
 
 
 class RefusedError(AppError):
     """The API answered no. The sentence is its own; `details` are several errors of one input."""
 
     def __init__(self, status: int, code: str, reason: str, details: Sequence[str] = ()) -> None:
-        reason = _in_our_words(code, reason)
+        reason = in_our_words(code, reason)
         # One error is told in the sentence already.
         super().__init__(
-            "api_refused", reason=reason, details=[one for one in details if _in_our_words(code, one) not in reason]
+            "api_refused", reason=reason, details=[one for one in details if in_our_words(code, one) not in reason]
         )
         self.status = status
         self.code = code
@@ -39,9 +78,10 @@ class CutError(LostError):
     """The connection stood and broke: asking again may well help."""
 
 
-def _in_our_words(code: str, reason: str) -> str:
-    for theirs, ours in _IN_OUR_WORDS.items():
-        reason = reason.replace(theirs, ours)
+def in_our_words(code: str, reason: str) -> str:
+    """A sentence of the API's as the command line says it."""
+    for theirs, ours in _IN_OUR_WORDS:
+        reason = theirs.sub(ours, reason)
     if code == "unknown_parameter":  # what the user wrote stays as it was written
         said, known, names = reason.partition("Known parameters: ")
         return said + known + _snake_case(names)

@@ -56,6 +56,12 @@ def manifest(connection: Connection, version_id: str) -> dict[str, Any]:
     return data
 
 
+def lineage(connection: Connection, model: str) -> dict[str, Any]:
+    """What a version was made from, and what was made from it."""
+    data: dict[str, Any] = connection.get(f"/api/models/{quoted(model)}/lineage")["data"]
+    return data
+
+
 def signing_key(connection: Connection) -> dict[str, Any]:
     """The public key that tells whether a manifest was signed there."""
     data: dict[str, Any] = connection.get("/api/models/signing-key")["data"]

@@ -9,9 +9,10 @@ from typing import Any
 from simorgh_cli.api.connection import Connection, quoted
 from simorgh_cli.api.errors import CutError, LostError, RefusedError
 from simorgh_cli.api.events import ServerEvent, read_events
-from simorgh_shared.domain.errors import AppError
+from simorgh_shared.domain.errors import AppError, InvalidInputError, NotFoundError
 from simorgh_shared.domain.jobs import RESTING, TERMINAL
 
+_NEWEST = 50  # of these a run may be named by its name
 _RECONNECT_S = 0.5
 _SILENCE_S = 45.0  # a comment comes every 15 s
 
@@ -30,6 +31,40 @@ def get(connection: Connection, run_id: str | None = None) -> dict[str, Any]:
     return _run(connection.get("/api/train/status", runId=run_id))
 
 
+def find_id(connection: Connection, named: str) -> str:
+    """The id of a run: this one itself, or that of the one run of this name among the newest.
+
+    Raises: NotFoundError where there is none, InvalidInputError where several have the name.
+    """
+    try:
+        return str(get(connection, named)["runId"])
+    except RefusedError as error:
+        if error.code != "job_not_found":
+            raise
+        fitting = [str(run["runId"]) for run in listed(connection, _NEWEST) if run["name"] == named]
+        if not fitting:
+            raise NotFoundError("run_unknown", run=named, newest=_NEWEST) from error
+    if len(fitting) > 1:
+        ids = ", ".join(fitting)
+        raise InvalidInputError("run_ambiguous", count=len(fitting), run=named, newest=_NEWEST, ids=ids)
+    return fitting[0]
+
+
+def listed(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """The project's runs, newest first."""
+    return connection.pages("/api/train/runs", limit)
+
+
+def newest_saved(connection: Connection) -> tuple[str, list[dict[str, Any]]] | None:
+    """The newest run that has saved states, with these; None where none of the newest runs has any."""
+    for run in listed(connection, _NEWEST):
+        if run["checkpointId"] is not None:
+            run_id = str(run["runId"])
+            if found := checkpoints(connection, run_id):
+                return run_id, found
+    return None
+
+
 def spec(connection: Connection, run_id: str) -> dict[str, Any]:
     """The parameters that a run was started with."""
     found: dict[str, Any] = _run(connection.get(f"/api/jobs/{quoted(run_id)}"))["spec"]
@@ -43,7 +78,7 @@ def newest(connection: Connection) -> dict[str, Any]:
     except RefusedError as error:
         if error.code != "no_active_run":
             raise
-        found = connection.pages("/api/train/runs", 1)
+        found = listed(connection, 1)
         if not found:
             raise
         return found[0]

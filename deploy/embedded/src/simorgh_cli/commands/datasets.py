@@ -63,7 +63,7 @@ def list_datasets(invocation: Invocation, limit: int) -> None:
 @click.option("--test", type=_FILE, help="A file with held-out rows of the same kind.")
 @click.option("--name", type=TEXT, help="The dataset's name (default: the file's).")
 @click.option("--on-error", type=click.Choice(["refuse", "skip"]), help="What becomes of a file with bad rows.")
-@click.option("--dataset", "dataset_id", type=TEXT, metavar="ID", help="Make this the next version of a dataset.")
+@click.option("--dataset", "dataset_id", type=TEXT, metavar="NAME", help="Make this the next version of a dataset.")
 @click.option(
     "--kind", type=click.Choice(["auto", "qa", "messages", "text", "preference", "audio"]), help="The kind of rows."
 )
@@ -88,6 +88,8 @@ def upload(
     fields = {field: value for field, value in said.items() if value is not None}
     with invocation.connected() as connection:
         jobs: list[str] = []
+        if "dataset_id" in fields:
+            fields["dataset_id"] = calls.find_id(connection, fields["dataset_id"])
         try:
             made = _upload(connection, files, fields, jobs.append, direct=direct)
         except OSError as error:
@@ -103,28 +105,30 @@ def upload(
 
 
 @datasets.command()
-@click.argument("dataset_id", metavar="ID", type=TEXT)
+@click.argument("dataset", metavar="NAME", type=TEXT)
 @click.option("--to", required=True, type=click.Choice(["qa", "messages", "text"]), help="The kind of rows wanted.")
 @click.option("--name", type=TEXT, help="The new dataset's name (default: the old one's with the kind).")
 @click.option("--on-error", type=click.Choice(["refuse", "skip"]), default="refuse", help="What becomes of bad rows.")
 @asks_api
-def convert(invocation: Invocation, dataset_id: str, to: str, name: str | None, on_error: str) -> None:
-    """Make a new dataset with rows of another kind."""
+def convert(invocation: Invocation, dataset: str, to: str, name: str | None, on_error: str) -> None:
+    """Make a new dataset with rows of another kind, from one by its id or name."""
     body = {"to": to, "name": name, "on_error": on_error}
     with invocation.connected() as connection, _moving("converting", 0) as bar:
-        made = direct_calls.convert(connection, dataset_id, body, direct_calls.Watcher(checked=bar.check))
+        made = direct_calls.convert(
+            connection, calls.find_id(connection, dataset), body, direct_calls.Watcher(checked=bar.check)
+        )
     _tell_made(invocation, made)
 
 
 @datasets.command()
-@click.argument("dataset_id", metavar="ID", type=TEXT)
+@click.argument("dataset", metavar="NAME", type=TEXT)
 @click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="So many rows.")
 @click.option("--offset", type=click.IntRange(0), default=0, help="Leave out so many rows before them.")
 @asks_api
-def preview(invocation: Invocation, dataset_id: str, limit: int, offset: int) -> None:
-    """Some rows of a dataset."""
+def preview(invocation: Invocation, dataset: str, limit: int, offset: int) -> None:
+    """Some rows of a dataset, by its id or name."""
     with invocation.connected() as connection:
-        found = calls.preview(connection, dataset_id, limit, offset)
+        found = calls.preview(connection, calls.find_id(connection, dataset), limit, offset)
     if invocation.as_json:
         write_json(found)
         return
@@ -133,16 +137,16 @@ def preview(invocation: Invocation, dataset_id: str, limit: int, offset: int) ->
 
 
 @datasets.command()
-@click.argument("dataset_id", metavar="ID", type=TEXT)
+@click.argument("dataset", metavar="NAME", type=TEXT)
 @click.option("-o", "--output", required=True, metavar="FILE", help="Where to; - is standard output.")
 @click.option("--split", type=click.Choice(["train", "test"]), default="train", show_default=True)
 @asks_api
-def download(invocation: Invocation, dataset_id: str, output: str, split: str) -> None:
-    """The rows as they are kept, as JSON Lines."""
+def download(invocation: Invocation, dataset: str, output: str, split: str) -> None:
+    """The rows of a dataset, by its id or name, as they are kept: JSON Lines."""
     if output == "-" and invocation.as_json:
         raise click.UsageError("With -o - the rows are the output: leave --json out.")
     with invocation.connected() as connection:
-        chunks = calls.download(connection, dataset_id, split)
+        chunks = calls.download(connection, calls.find_id(connection, dataset), split)
         if output == "-":
             for chunk in chunks:
                 sys.stdout.buffer.write(chunk)
@@ -155,12 +159,12 @@ def download(invocation: Invocation, dataset_id: str, output: str, split: str) -
 
 
 @datasets.command()
-@click.argument("dataset_id", metavar="ID", type=TEXT)
+@click.argument("dataset", metavar="NAME", type=TEXT)
 @asks_api
-def delete(invocation: Invocation, dataset_id: str) -> None:
-    """Take a dataset away."""
+def delete(invocation: Invocation, dataset: str) -> None:
+    """Take a dataset away, by its id or name."""
     with invocation.connected() as connection:
-        gone = calls.delete(connection, dataset_id)
+        gone = calls.delete(connection, calls.find_id(connection, dataset))
     if invocation.as_json:
         write_json(gone)
     else:
@@ -172,7 +176,8 @@ def _tell_made(invocation: Invocation, made: dict[str, Any]) -> None:
         write_json(made)
         return
     was = "" if made["created"] else " (it was there already)"
-    say(f"Dataset {made['id']}, version {made['version']}: {made['rows']:,} {made['row_schema']} rows{was}.")
+    what = f"{made['rows']:,} {made['row_schema']} rows"
+    say(f"Dataset {printable(made['name'])} ({made['id']}), version {made['version']}: {what}{was}.")
     if made["error_count"]:
         note(f"{made['error_count']:,} rows were left out:")
         for error_line in made["errors"]:

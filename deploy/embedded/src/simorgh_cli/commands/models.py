@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from simorgh_cli.api import models as calls
-from simorgh_cli.commands import model_files
+from simorgh_cli.commands import model_files, model_lineage
 from simorgh_cli.commands.options import TEXT, Invocation, ListingGroup, asks_api
 from simorgh_cli.terminal.output import moment, note, say, size, write_fields, write_json, write_table
 from simorgh_cli.terminal.text import printable
@@ -20,10 +20,10 @@ _KINDS = ("base", "tuned", "quantised", "pruned", "exported", "speech")
 
 @click.group(cls=ListingGroup)
 def models() -> None:
-    """Upload, list, look at, download, verify and delete models. Without a command: list them."""
+    """Upload, list, look at, trace, download, verify and delete models. Without a command: list them."""
 
 
-for _command in (model_files.download, model_files.verify, model_files.signing_key):
+for _command in (model_files.download, model_files.verify, model_files.signing_key, model_lineage.lineage):
     models.add_command(_command)
 
 

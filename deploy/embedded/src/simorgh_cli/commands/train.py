@@ -8,11 +8,14 @@ from typing import Any
 import click
 
 from simorgh_cli.api import runs
+from simorgh_cli.api.connection import Connection
+from simorgh_cli.api.errors import in_our_words
 from simorgh_cli.commands.options import TEXT, Invocation, ListingGroup, asks_api
 from simorgh_cli.commands.saving import save
 from simorgh_cli.terminal.answers import report_lines
 from simorgh_cli.terminal.output import moment, note, say, size, write_fields, write_json, write_table
 from simorgh_cli.terminal.text import printable, whole
+from simorgh_shared.domain.jobs import JobStatus
 
 _NAMED = {
     "model": ("model", "model_name", "modelName"),
@@ -20,8 +23,12 @@ _NAMED = {
     "name": ("name",),
     "init_checkpoint": ("init_checkpoint", "init_checkpoint_id", "initCheckpoint", "initCheckpointId"),
 }
-_OF_NEWEST = "RUN is a run's id; without it the newest active run, or where none is active the newest one."
-_OF_ACTIVE = "RUN is a run's id; without it the newest run that has not ended."
+_OF_NEWEST = (
+    "RUN is a run's id or unique name; without it the newest active run, or where none is active the newest one."
+)
+_OF_SAVED = "RUN is a run's id or unique name; without it the newest run that has checkpoints."
+_SAVED_BY = "A run saves every save_steps steps (--set save_steps=100), or at once by: simorgh train checkpoint"
+_OF_ACTIVE = "RUN is a run's id or unique name; without it the newest run that has not ended."
 
 
 @click.group(cls=ListingGroup)
@@ -31,7 +38,7 @@ def train() -> None:
 
 @train.command()
 @click.option("--model", type=TEXT, help="A preset, such as simorgh-4m (default: the smallest).")
-@click.option("--dataset", type=TEXT, metavar="ID", help="What it is trained on (default: the sample dataset).")
+@click.option("--dataset", type=TEXT, metavar="NAME", help="What it is trained on (default: the sample dataset).")
 @click.option("--name", type=TEXT, help="The run's name.")
 @click.option(
     "--set", "settings", type=TEXT, multiple=True, metavar="KEY=VALUE", help="A parameter; as many as you like."
@@ -42,7 +49,25 @@ def train() -> None:
 @click.option("--watch", "watched", is_flag=True, help="Follow the run once it is started.")
 @asks_api
 def start(invocation: Invocation, settings: tuple[str, ...], watched: bool, **named: str | None) -> int:
-    """Start a run: simorgh train start --dataset ID --set learning_rate=0.002 --set epochs=20"""
+    """Start a run: simorgh train start --dataset NAME --set learning_rate=0.002 --set epochs=20
+
+    \b
+    Methods (--set method=…):
+      pretrain       learns every word of any rows; begins from a preset or a model
+      sft            learns the answers, in all weights of a model
+      lora           learns the answers, in a small adapter beside a model's weights
+
+    \b
+    The parameters that are set most (--set KEY=VALUE):
+      epochs, max_steps, max_minutes      how long; what is reached first ends it
+      batch_size, sequence_length         rows at once, tokens of a row
+      learning_rate                       how far a step goes
+      normalise                           Persian code points, for all rows
+      keep                                best or last: which weights become the model
+      lora_rank                           the adapter's size
+
+    docs/tuning.md leads through it. All parameters stand at /docs of the API's address (TrainSpec).
+    """
     spec = _spec(settings, {name: value for name, value in named.items() if value is not None})
     with invocation.connected() as connection:
         run = runs.start(connection, spec)
@@ -65,7 +90,7 @@ def start(invocation: Invocation, settings: tuple[str, ...], watched: bool, **na
 def list_runs(invocation: Invocation, limit: int) -> None:
     """The project's runs, newest first."""
     with invocation.connected() as connection:
-        found = connection.pages("/api/train/runs", limit)
+        found = runs.listed(connection, limit)
     if invocation.as_json:
         write_json({"runs": found})
         return
@@ -83,7 +108,7 @@ def list_runs(invocation: Invocation, limit: int) -> None:
 def show(invocation: Invocation, run_id: str | None) -> None:
     """How a run stands."""
     with invocation.connected() as connection:
-        run = runs.get(connection, run_id) if run_id else runs.newest(connection)
+        run = runs.get(connection, chosen(connection, run_id))
     if invocation.as_json:
         write_json(run)
     else:
@@ -97,8 +122,9 @@ def show(invocation: Invocation, run_id: str | None) -> None:
 def report(invocation: Invocation, run_id: str | None, output: str | None) -> None:
     """What a run has brought: losses beside a yardstick, and answers before and after."""
     with invocation.connected() as connection:
-        run_id = run_id or str(runs.newest(connection)["runId"])
+        run_id = chosen(connection, run_id)
         found = runs.results(connection, run_id)
+        failure = error_of(runs.get(connection, run_id)) if found["status"] == JobStatus.FAILED else ""
         num_bytes = save(runs.report(connection, run_id), Path(output)) if output else 0
     if invocation.as_json:
         write_json(found)
@@ -107,23 +133,29 @@ def report(invocation: Invocation, run_id: str | None, output: str | None) -> No
     else:
         for line in report_lines(found):
             say(line)
+    if failure and not invocation.as_json:
+        note(f"It failed: {printable(failure)}")
 
 
-@train.command(epilog=_OF_NEWEST)
+@train.command(epilog=_OF_SAVED)
 @click.argument("run_id", metavar="[RUN]", type=TEXT, required=False)
 @asks_api
 def checkpoints(invocation: Invocation, run_id: str | None) -> None:
     """The saved states of a run, newest first: a new run can start `--from` each of them."""
     with invocation.connected() as connection:
-        run_id = run_id or str(runs.newest(connection)["runId"])
-        found = runs.checkpoints(connection, run_id)
+        if run_id is None:
+            run_id, found = runs.newest_saved(connection) or (None, [])
+        else:
+            run_id = runs.find_id(connection, run_id)
+            found = runs.checkpoints(connection, run_id)
     if invocation.as_json:
         write_json({"run_id": run_id, "checkpoints": found})
         return
+    of = f"Run {run_id} has no checkpoints" if run_id else "None of the newest runs has checkpoints"
     rows = [
         (one["id"], str(one["step"]), size(one["bytes"]), moment(one["created_at"]), one["reason"]) for one in found
     ]
-    write_table(("ID", "STEP", "SIZE", "MADE (UTC)", "WHY"), rows, f"Run {run_id} has no checkpoints.")
+    write_table(("ID", "STEP", "SIZE", "MADE (UTC)", "WHY"), rows, f"{of}. {_SAVED_BY}")
 
 
 @train.command(epilog=_OF_NEWEST)
@@ -132,12 +164,17 @@ def checkpoints(invocation: Invocation, run_id: str | None) -> None:
 def logs(invocation: Invocation, run_id: str | None) -> None:
     """What happened to a run, a line an event."""
     with invocation.connected() as connection:
-        run_id = run_id or str(runs.newest(connection)["runId"])
+        run_id = chosen(connection, run_id)
         for line in runs.logs(connection, run_id):
             if invocation.as_json:
                 write_json({"run_id": run_id, "line": line})
             else:
                 say(printable(line))
+
+
+def chosen(connection: Connection, named: str | None) -> str:
+    """The id of the run that was named; without a name the newest active run, or where none is active the newest."""
+    return runs.find_id(connection, named) if named else str(runs.newest(connection)["runId"])
 
 
 def write_run(run: dict[str, Any]) -> None:
@@ -171,7 +208,7 @@ def status_of(run: dict[str, Any]) -> str:
 def error_of(run: dict[str, Any]) -> str:
     """Why it failed."""
     error = run.get("error") or {}
-    return str(error.get("message") or error.get("error") or "")
+    return in_our_words(str(error.get("code", "")), str(error.get("message") or error.get("error") or ""))
 
 
 def _steering(verb: str, described: str, answer: str) -> Callable[..., int | None]:
@@ -180,7 +217,7 @@ def _steering(verb: str, described: str, answer: str) -> Callable[..., int | Non
     @asks_api
     def steer(invocation: Invocation, run_id: str | None) -> None:
         with invocation.connected() as connection:
-            run = runs.ask(connection, verb, run_id)
+            run = runs.ask(connection, verb, runs.find_id(connection, run_id) if run_id else None)
         if invocation.as_json:
             write_json(run)
         else:

@@ -9,7 +9,7 @@ from simorgh_cli.api import runs
 from simorgh_cli.api.connection import Connection
 from simorgh_cli.api.events import ServerEvent
 from simorgh_cli.commands.options import TEXT, Invocation, asks_api
-from simorgh_cli.commands.train import error_of
+from simorgh_cli.commands.train import chosen, error_of
 from simorgh_cli.terminal.answers import answer_lines
 from simorgh_cli.terminal.ending import was_better, why_early
 from simorgh_cli.terminal.output import note, say, write_json
@@ -30,11 +30,11 @@ _INTERRUPTED = 130
 def watch(invocation: Invocation, run_id: str | None) -> int:
     """Follow a run until it ends, is paused or stopped. Ctrl-C leaves the run alone.
 
-    RUN is a run's id; without it the newest active run, or where none is active the newest one.
+    RUN is a run's id or unique name; without it the newest active run, or where none is active the newest one.
     Ends with 0 when the run succeeded, 1 when it failed, 3 when it was paused, stopped or cancelled.
     """
     with invocation.connected() as connection:
-        run_id = run_id or str(runs.newest(connection)["runId"])
+        run_id = chosen(connection, run_id)
         return follow(connection, run_id, invocation.as_json)
 
 
