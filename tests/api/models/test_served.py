@@ -6,6 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import BertConfig, BertForMaskedLM
 
 from tests.api.chat.conftest import world
 from tests.api.chat.world import World, ok
@@ -49,6 +52,17 @@ class TestChat:
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "model_unservable")
         assert "kept as gguf; chats need text and safetensors" in answer.json()["error"]["message"]
 
+    def test_an_encoder_is_refused_though_a_loader_takes_it(self, owner: Account, tmp_path: Path) -> None:
+        """R-MODEL-1: BERT's weights load as a causal model too, and answer with noise."""
+        config = BertConfig(vocab_size=64, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+        config.intermediate_size = 16
+        BertForMaskedLM(config).save_pretrained(tmp_path)
+        (tmp_path / "tokenizer.json").write_text(Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]")).to_str())
+        send(owner, "bert", {path.name: path.read_bytes() for path in tmp_path.iterdir()})
+        answer = ask(owner, "bert")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "model_unservable"), answer.text
+        assert "BertForMaskedLM, which does not go on with a text" in answer.json()["error"]["message"]
+
     def test_another_architecture_is_refused_in_a_sentence_and_remembered(
         self, owner: Account, world: World, tiny: dict[str, bytes]
     ) -> None:
@@ -58,7 +72,7 @@ class TestChat:
         for _ in range(2):
             answer = ask(owner, "encoder")
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, "model_unservable"), answer.text
-            assert "Unrecognized configuration class" in answer.json()["error"]["message"]
+            assert "T5ForConditionalGeneration, which does not go on with a text" in answer.json()["error"]["message"]
             assert str(world.engine.folder) not in answer.text
 
     def test_weights_that_do_not_fit_are_refused(self, owner: Account, tiny: dict[str, bytes]) -> None:

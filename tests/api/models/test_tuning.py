@@ -64,6 +64,15 @@ class TestTuning:
             answer = owner.client.post("/v1/chat/completions", json=body, timeout=60)
             assert answer.json()["choices"][0]["message"]["content"] == row["answer"], answer.text
 
+    def test_who_names_no_model_asks_the_one_that_was_trained_last(
+        self, owner: Account, tuned: dict[str, Any], tmp_path: Path
+    ) -> None:
+        """R-CHAT-2: what is sent afterwards does not take its place."""
+        folder = make_model(tmp_path / "later", is_tied=False)
+        send(owner, "sent-later", {path.name: path.read_bytes() for path in folder.iterdir()})
+        answer = owner.client.post("/api/chat", json={"message": ROWS[0]["question"], "temperature": 0}, timeout=60)
+        assert ok(answer)["model"] == tuned["result"]["model_id"], answer.text
+
     def test_report_shows_losses_and_answers(self, owner: Account, tuned: dict[str, Any]) -> None:
         """R-TRAIN-4: what the run has brought, beside a trigram of the same rows."""
         report = ok(owner.client.get(f"/api/training/jobs/{tuned['id']}/results"))

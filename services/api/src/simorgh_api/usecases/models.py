@@ -35,7 +35,7 @@ def resolve(session: Session, project_id: str, name: str) -> str:
 
 
 def newest(session: Session, project_id: str) -> str:
-    """The model whose newest version was made last.
+    """The model that was trained last; where none was, the one that was sent last.
 
     Raises: NotFoundError in a project that has none.
     """
@@ -43,7 +43,7 @@ def newest(session: Session, project_id: str) -> str:
         _versions_of(project_id)
         .with_only_columns(Model.id)
         .where(ModelVersion.kind != "speech", ModelVersion.format == "safetensors")  # the others answer nothing
-        .order_by(ModelVersion.id.desc())
+        .order_by(ModelVersion.job_id.is_(None), ModelVersion.id.desc())
         .limit(1)
     )
     if found is None:

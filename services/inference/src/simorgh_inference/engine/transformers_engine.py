@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from simorgh_inference.engine import turns
 from simorgh_inference.engine.prompt import PromptMaker
@@ -17,6 +18,12 @@ from simorgh_inference.engine.protocol import GenerateRequest, Piece
 from simorgh_inference.engine.text import TextStream
 
 ADAPTER_FILE = "adapter_config.json"
+_WRITERS = {
+    name
+    for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+    for name in ([names] if isinstance(names, str) else names)
+}
+"""Architectures that write text from left to right."""
 _GREEDY_BELOW = 1e-5  # logits divided by less overflow, and what cannot be drawn from ends the engine
 
 
@@ -124,7 +131,11 @@ def _load(folder: Path) -> Any:
 
 
 def _load_whole(folder: Path) -> Any:
-    """Raises: ValueError where weights are missing, which transformers would draw at random and only warn of."""
+    """Raises: ValueError for an architecture that goes on with no text (transformers would load an encoder all the same), and
+    where weights are missing, which transformers would draw at random and only warn of."""
+    named = AutoConfig.from_pretrained(folder, trust_remote_code=False).architectures or []
+    if named and not set(named) & _WRITERS:
+        raise ValueError(f"its architecture is {named[0]}, which does not go on with a text")
     model, found = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, output_loading_info=True
     )

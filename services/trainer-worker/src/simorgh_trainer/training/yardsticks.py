@@ -15,6 +15,8 @@ NUM_PROMPTS = 5
 _MOST_CHARACTERS = 2_000_000  # counting takes 2 s a million, and the memory of each context
 _ANSWER_TOKENS = 96
 _END = "\x03"
+_CUT_CHARACTER = "\ufffd"
+"""What the decoder writes for bytes of a character whose rest the limit has cut off."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ def answers(model: Llama, row_format: RowFormat, prompts: Sequence[Prompt], hard
     told = []
     for prompt in prompts:
         ids = answer(model, row_format.prompt(prompt.row), row_format.end_ids, _ANSWER_TOKENS, hardware)
-        told.append({"prompt": prompt.row[-1][1], "expected": prompt.expected, "answer": row_format.decode(ids)})
+        text = row_format.decode(ids).rstrip(_CUT_CHARACTER)
+        told.append({"prompt": prompt.row[-1][1], "expected": prompt.expected, "answer": text})
     return told
 
 
