@@ -131,8 +131,11 @@ def _load(folder: Path) -> Any:
 
 
 def _load_whole(folder: Path) -> Any:
-    """Raises: ValueError for an architecture that goes on with no text (transformers would load an encoder all the same), and
-    where weights are missing, which transformers would draw at random and only warn of."""
+    """The weights of a folder that is whole.
+
+    Raises: ValueError for an architecture that goes on with no text (transformers would load an encoder all the same),
+    and where weights are missing, which transformers would draw at random and only warn of.
+    """
     named = AutoConfig.from_pretrained(folder, trust_remote_code=False).architectures or []
     if named and not set(named) & _WRITERS:
         raise ValueError(f"its architecture is {named[0]}, which does not go on with a text")
