@@ -1,5 +1,6 @@
 """`simorgh up`: one supervisor a folder, crashes restarted, nothing left behind."""
 
+import contextlib
 import json
 import os
 import re
@@ -70,11 +71,12 @@ class SmallPlatform:
         return self.process.wait(DEADLINE_S)
 
     def survivors(self) -> list[str]:
-        return [
-            " ".join(process.cmdline())
-            for process in self.members
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        ]
+        found = []
+        for process in self.members:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it may end, or be a zombie, between two looks
+                if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(" ".join(process.cmdline()))
+        return found
 
 
 @pytest.fixture(scope="class")
