@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-DISTRIBUTIONS := shared services/api services/trainer-worker services/inference deploy/embedded
+DISTRIBUTIONS := shared services/api services/trainer-worker services/inference services/voice deploy/embedded
 TORCH := torch==2.13.0
 TRAIN_PEERS := transformers==5.23.0 accelerate==1.15.0 datasets==5.2.0 trl==1.16.0
 # A wheel that lies on the machine, else the build for its processor or GPU.
@@ -84,8 +84,8 @@ bench-checkpoint: $(STAMP) ## What a checkpoint costs, beside a raw write and a 
 	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/checkpoint.py
 
 lock: ## Compile constraints.txt anew from the distributions (needs .venv with uv)
-	$(BIN)/python -c "import tomllib, sys; [print(d) for f in sys.argv[1:] for d in tomllib.load(open(f, 'rb'))['project']['dependencies'] \
-	  if not d.startswith(('simorgh-', 'torch=='))]" $(DISTRIBUTIONS:%=%/pyproject.toml) > $(VENV)/distributions.in
+	$(BIN)/python -c "import tomllib, sys; [print(d) for f in sys.argv[1:] for p in [tomllib.load(open(f, 'rb'))['project']] \
+	  for d in sum(p.get('optional-dependencies', {}).values(), p['dependencies']) if not d.startswith(('simorgh-', 'torch=='))]" $(DISTRIBUTIONS:%=%/pyproject.toml) > $(VENV)/distributions.in
 	@# peft and accelerate ask for torch, which stands outside the lock: the override takes it out for them too.
 	echo "torch; python_version < '3'" > $(VENV)/without-torch.in
 	$(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
