@@ -73,6 +73,11 @@ class TestLanes:
         assert engine.taken(lanes=(Lane.SHORT,)).job_id == clip
         assert engine.take(lanes=(Lane.SHORT,)) is None
 
+    def test_the_lease_tells_the_lane(self, engine: Engine) -> None:
+        for lane in Lane:
+            engine.probe(lane=lane)
+            assert engine.taken(lanes=(lane,)).lane is lane
+
 
 class TestDevices:
     """Architecture 5: a job takes its devices with the claim; one for many gets them as they fall free."""

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from simorgh_shared.db.models import User
 from simorgh_shared.domain.errors import ConflictError, NotFoundError
 from simorgh_shared.domain.ids import new_id
-from simorgh_shared.domain.jobs import DesiredState, JobStatus, Outcome
+from simorgh_shared.domain.jobs import DesiredState, JobStatus, Lane, Outcome
 from simorgh_shared.queue import applying, checkpoints, control, endings, leases
 from simorgh_shared.queue.applying import MetricPoint
 from simorgh_shared.queue.leases import Event, Lease, LeaseLostError
@@ -32,6 +32,7 @@ class TestFence:
             "succeed": lambda s: endings.succeed(s, old, {}),
             "fail": lambda s: endings.fail(s, old, "job_failed", {"reason": "x"}),
             "leave": lambda s: endings.leave(s, old),
+            "move": lambda s: endings.move(s, old, Lane.LONG, {}),
         }
         for name, write in writes.items():
             with pytest.raises(LeaseLostError), engine.sessions.begin() as session:
@@ -100,6 +101,55 @@ class TestEndings:
             session.execute(
                 sa.text("UPDATE jobs SET status = 'queued', finished_at = NULL WHERE id = :i"), {"i": job_id}
             )
+
+    def test_work_that_was_saved_lets_failures_be_counted_anew(self, engine: Engine) -> None:
+        """R-JOB-1: a long file may lose its worker more often than three times, if it goes on between."""
+        job_id = engine.probe()
+        for _ in range(4):
+            lease = engine.taken()
+            with engine.sessions.begin() as session:
+                done = [Event("transcribed", {"number": 0})]
+                applying.apply_lines(session, lease, from_line=0, to_line=1, events=done, saves=True)
+                endings.crash(session, lease, Outcome.LOST, "lost_worker", {"worker": "w"}, backoff_s=0.01)
+            assert (engine.job(job_id).status, engine.job(job_id).failures_in_row) == ("queued", 1)
+
+
+class TestMove:
+    """R-VOICE-1: a clip that turns out to be long becomes a job of the long lane."""
+
+    def test_the_job_waits_on_the_other_lane_with_what_it_has_done(self, engine: Engine) -> None:
+        job_id = engine.probe(lane=Lane.SHORT)
+        lease = engine.taken(lanes=(Lane.SHORT,))
+        with engine.sessions.begin() as session:
+            applying.apply_lines(session, lease, from_line=0, to_line=1, events=[Event("transcribed", {"number": 0})])
+        with engine.sessions.begin() as session:
+            events = endings.move(session, lease, Lane.LONG, {"duration_s": 61.5})
+        job = engine.job(job_id)
+        assert (job.status, job.lane, job.failures_in_row, job.not_before) == ("queued", "long", 0, None)
+        assert [(event.type, event.payload) for event in events] == [
+            ("moved", {"lane": "long", "duration_s": 61.5}),
+            ("queued", {"reason": "moved"}),
+        ]
+        assert [kind for _, kind, _ in engine.events(job_id)] == ["queued", "running", "transcribed", "moved", "queued"]
+        with engine.sessions() as session:
+            assert session.scalar(sa.text("SELECT outcome FROM attempts WHERE job_id = :i"), {"i": job_id}) == "moved"
+        assert engine.take(lanes=(Lane.SHORT,)) is None
+        assert engine.taken(lanes=(Lane.LONG,)).attempt == 2
+
+    @pytest.mark.parametrize(
+        ("desired", "status", "lane"),
+        [(DesiredState.CANCEL, "cancelled", "short"), (DesiredState.PAUSE, "paused", "long")],
+    )
+    def test_what_the_user_wants_comes_first(
+        self, engine: Engine, desired: DesiredState, status: str, lane: str
+    ) -> None:
+        job_id = engine.probe(lane=Lane.SHORT)
+        lease = engine.taken()
+        with engine.sessions.begin() as session:
+            control.request(session, engine.project_id, job_id, desired)
+        with engine.sessions.begin() as session:
+            endings.move(session, lease, Lane.LONG, {})
+        assert (engine.job(job_id).status, engine.job(job_id).lane) == (status, lane)
 
 
 class TestControl:

@@ -65,6 +65,14 @@ class JobType(StrEnum):
     """Does nothing for a while in the worker's own process: shows that a queue is served and how fast."""
     STATISTICS = "statistics"
     """Looks through a new dataset version: lengths, duplicates, leaks between splits, personal data."""
+    TRANSCRIBE = "transcribe"
+    """Writes down what is said in an audio file, or translates it."""
+    SYNTHESIZE = "synthesize"
+    """Speaks a text."""
+    EVALUATE_SPEECH = "evaluate_speech"
+    """Scores transcriptions of an audio dataset."""
+    CONVERT_MODEL = "convert_model"
+    """Makes a model of another format, for the engine that runs it."""
 
 
 UNMETERED = frozenset({JobType.STATISTICS})
@@ -88,6 +96,8 @@ class Outcome(StrEnum):
     """Its children do the work; it runs again when they have ended."""
     DRAINED = "drained"
     """The worker is shutting down; the job went back to its queue."""
+    MOVED = "moved"
+    """The job turned out to be work for another lane, and waits there."""
     CRASHED = "crashed"
     STALLED = "stalled"
     LOST = "lost"

@@ -29,10 +29,12 @@ def apply_lines(
     events: Sequence[Event],
     metrics: Sequence[MetricPoint] = (),
     progress: dict[str, Any] | None = None,
+    saves: bool = False,
 ) -> list[AppliedEvent]:
     """Apply lines of the child's event file exactly once: `applied_line` moves from its expected value or not at all.
 
-    A replay of lines that were applied before returns an empty list.
+    A replay of lines that were applied before returns an empty list. `saves` says that the events hold finished work,
+    which a later attempt goes on from: failures are counted anew, as after a checkpoint.
     Raises: LeaseLostError.
     """
     rows = session.execute(
@@ -46,6 +48,7 @@ def apply_lines(
             "num_events": len(events),
             "events": _events_json(events),
             "progress": json.dumps(progress or {}),
+            "saves": saves,
         },
     ).all()
     if not rows:
@@ -87,7 +90,8 @@ _APPLY = sa.text(
         UPDATE attempts a SET applied_line = :to_line FROM held
         WHERE a.job_id = held.id AND a.attempt = :attempt AND a.applied_line = :from_line RETURNING a.job_id
     ), bumped AS (
-        UPDATE jobs j SET last_seq = last_seq + :num_events, progress = progress || CAST(:progress AS jsonb)
+        UPDATE jobs j SET last_seq = last_seq + :num_events, progress = progress || CAST(:progress AS jsonb),
+            failures_in_row = CASE WHEN :saves THEN 0 ELSE failures_in_row END
         FROM advanced WHERE j.id = advanced.job_id RETURNING j.last_seq
     ), inserted AS (
         INSERT INTO job_events (job_id, seq, attempt, type, payload, at)

@@ -1,16 +1,16 @@
 """How an attempt ends, and what that makes of its job: one fenced transaction each (architecture, section 5)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_shared.domain.jobs import MAX_FAILURES_IN_ROW, DesiredState, JobStatus, Outcome
+from simorgh_shared.domain.jobs import MAX_FAILURES_IN_ROW, DesiredState, JobStatus, Lane, Outcome
 from simorgh_shared.domain.messages import sentence
 from simorgh_shared.queue import checkpoints, leases
-from simorgh_shared.queue.leases import AppliedEvent, Lease
+from simorgh_shared.queue.leases import AppliedEvent, Event, Lease
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,21 @@ def leave(session: Session, lease: Lease, outcome: Outcome = Outcome.LEFT) -> Ap
     if status is JobStatus.CANCELLED:
         return cancel(session, lease)
     return leases.release(session, lease, status, outcome)
+
+
+def move(session: Session, lease: Lease, lane: Lane, payload: Mapping[str, Any]) -> list[AppliedEvent]:
+    """The job is work for another lane: it waits there, with what it has done, and no failure is counted.
+
+    Two events: `moved` with the lane and the payload, then that of the status.
+    """
+    desired = leases.lock(session, lease)
+    if desired is DesiredState.CANCEL:
+        return [cancel(session, lease)]
+    session.execute(sa.text("UPDATE jobs SET lane = :lane WHERE id = :id"), {"lane": lane, "id": lease.job_id})
+    told = {"lane": str(lane), **payload}
+    moved = leases.append(session, lease.job_id, lease.attempt, Event(Outcome.MOVED, told))
+    reason = {"reason": str(Outcome.MOVED)}
+    return [moved, leases.release(session, lease, desired.resting_status, Outcome.MOVED, payload=reason)]
 
 
 def cancel(session: Session, lease: Lease) -> AppliedEvent:

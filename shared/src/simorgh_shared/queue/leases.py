@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
-from simorgh_shared.domain.jobs import DesiredState, JobStatus, Outcome
+from simorgh_shared.domain.jobs import DesiredState, JobStatus, Lane, Outcome
 
 
 class LeaseLostError(Exception):
@@ -36,6 +36,7 @@ class Lease:
     step_done: int
     devices: Sequence[str] = ()
     """The worker's devices that this attempt has to itself."""
+    lane: Lane = Lane.LONG
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from simorgh_shared.db.models.datasets import Dataset, DatasetVersion
 from simorgh_shared.db.models.jobs import Attempt, Checkpoint, Job, JobEvent, Metric
 from simorgh_shared.db.models.registry import Alias, Model, ModelVersion
 from simorgh_shared.db.models.uploads import Upload
+from simorgh_shared.db.models.voice import Transcript
 from simorgh_shared.db.models.workers import Duty, FairShare, QueueClock, StaleWrite, Worker
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "RefreshToken",
     "StaleWrite",
     "StreamTicket",
+    "Transcript",
     "Upload",
     "User",
     "UserSession",
