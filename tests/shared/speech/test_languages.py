@@ -1,4 +1,4 @@
-"""Which languages there are, by every name that clients write, and in which of them a text is (R-VOICE-1, R-VOICE-2)."""
+"""Which languages there are by every name that clients write, and which one a text is in (R-VOICE-1, R-VOICE-2)."""
 
 import pytest
 

@@ -68,8 +68,29 @@ class DirectUploadSettings(SimorghSettings):
     """Of a project."""
 
 
+class VoiceSettings(SimorghSettings):
+    """How much is heard and spoken at once, and how long a request waits for it."""
+
+    max_audio_bytes: int = Field(2 << 30, gt=0)
+    """The largest audio file that is taken."""
+    max_audio_s: float = Field(8 * 3_600.0, gt=0)
+    """The longest audio that is heard."""
+    short_audio_s: float = Field(30.0, gt=0)
+    """What is longer waits on the lane of long files, and under /api is answered with its job."""
+    short_audio_bytes: int = Field(16 << 20, gt=0)
+    """Larger files go to that lane at once: 30 s take no more in any usual form."""
+    max_speech_chars: int = Field(100_000, ge=1)
+    """The longest text that is spoken."""
+    short_speech_chars: int = Field(2_000, ge=1)
+    """A longer text waits on the lane of long work, and under /api is answered with its job."""
+    voice_wait_s: float = Field(30.0, gt=0)
+    """So long a request under /api waits before it is answered with its job."""
+    v1_audio_wait_s: float = Field(300.0, gt=0)
+    """So long a request under /v1 waits; OpenAI's clients give up after 600 s."""
+
+
 class ApiSettings(
-    DatabaseSettings, BrokerSettings, StorageSettings, LimitSettings, QuotaSettings, DirectUploadSettings
+    DatabaseSettings, BrokerSettings, StorageSettings, LimitSettings, QuotaSettings, DirectUploadSettings, VoiceSettings
 ):
     """Settings of `simorgh-api`."""
 
@@ -99,7 +120,7 @@ class ApiSettings(
     max_model_bytes: int = Field(16 << 30, gt=0)
     """The largest model folder that is taken in one request."""
     upload_spool_dir: Path | None = None
-    """Where uploads of models lie until they are stored; else the system's folder for temporary files."""
+    """Where models and audio lie until they are stored; else the system's folder for temporary files."""
 
     @field_validator("cors_origins", "verification_keys", mode="before")
     @classmethod

@@ -1,6 +1,6 @@
 """The languages that Whisper hears: their codes, and the names that people and clients write for them.
 
-Source: https://github.com/openai/whisper/blob/main/whisper/tokenizer.py, its table of languages. Standard library alone.
+Source: https://github.com/openai/whisper/blob/main/whisper/tokenizer.py (standard library alone here).
 """
 
 from collections.abc import Mapping
