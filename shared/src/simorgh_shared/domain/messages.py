@@ -210,6 +210,14 @@ _EN: dict[str, str] = {
     "no_voice_for_language": "No voice speaks {language}. GET /api/tts/voices lists those that there are; make voice-models installs more.",
     "speech_not_ready": "Job {job_id} is {status}: its audio is not there yet. GET /api/tts/jobs/{job_id} shows how far it is.",
     "speech_gone": "The audio of job {job_id} is not kept any more. Send the text again.",
+    # sound that is sent
+    "audio_empty": "There is no sound in the file: it holds no samples. Send a recording.",
+    "audio_unreadable": "The file cannot be decoded: {reason}. Send the original, or convert it to wav, mp3, flac, ogg, webm or m4a.",
+    "audio_not_audio": "The file is no sound of a type that is taken. Send wav, mp3, flac, ogg, webm, m4a, mp4 or aac.",
+    "audio_too_long": "The recording is longer than the limit of {limit_s} s. Split it.",
+    "speech_model_unfit": "The model cannot transcribe: {reason}. Choose a Whisper model in CTranslate2's format.",
+    "speech_language_unknown": "The model does not know the language {language}. Name another, or leave it out.",
+    "speech_task_unfit": "The model knows English alone and translates nothing. Choose a multilingual Whisper model.",
     # inference
     "model_not_found": "There is no model {model} in this project. GET /v1/models lists those that there are.",
     "no_model_yet": "This project has no model to chat with yet. Train one with POST /api/train/start.",
