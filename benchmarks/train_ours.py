@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from simorgh_shared.child.control import Control
+from simorgh_shared.child.events import EventLog
 from simorgh_shared.schemas.training import PRESETS, TrainSpec
-from simorgh_trainer.child.control import Control
-from simorgh_trainer.child.events import EventLog
 from simorgh_trainer.training import lora
 from simorgh_trainer.training.checkpoint import Constants, Progress, TrainingState
 from simorgh_trainer.training.hardware import Hardware, choose_hardware, product_limit

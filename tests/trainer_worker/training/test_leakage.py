@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from simorgh_shared.child.entry import EXIT_FAILED
+from simorgh_shared.child.events import EventLog
 from simorgh_shared.persian.code_points import comparison_key
 from simorgh_shared.schemas.training import OnLeakage, TrainSpec
-from simorgh_trainer.child.entry import EXIT_FAILED
-from simorgh_trainer.child.events import EventLog
 from simorgh_trainer.training.data import DatasetInput, Row, hold_out
 from simorgh_trainer.training.leakage import check_leakage
 from tests.trainer_worker.training.work_folder import (

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from simorgh_shared.child.events import EventLog
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.persian.normaliser import DEFAULT_OPTIONS
-from simorgh_trainer.child.events import EventLog
 from simorgh_trainer.training.failures import explain
 from simorgh_trainer.training.loop import CancelledError
 from simorgh_trainer.training.run import run_attempt

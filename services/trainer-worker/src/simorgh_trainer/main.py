@@ -4,7 +4,6 @@ import argparse
 import os
 import socket
 import sys
-import threading
 import warnings
 
 from celery import Celery
@@ -21,13 +20,14 @@ from simorgh_shared.queue.publishing import Publisher
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.incoming import IncomingStore
 from simorgh_shared.storage.s3 import make_client
-from simorgh_trainer import tasks
-from simorgh_trainer.capacity import Device, Devices, Slots, detect_devices
-from simorgh_trainer.ledger import Ledger
-from simorgh_trainer.process import LocalLauncher, forbid_inspection
-from simorgh_trainer.runner import Runner
+from simorgh_shared.worker import tasks
+from simorgh_shared.worker.capacity import Device, Devices, Slots, detect_devices
+from simorgh_shared.worker.ledger import Ledger
+from simorgh_shared.worker.process import LocalLauncher, forbid_inspection
+from simorgh_shared.worker.runner import Runner
+from simorgh_shared.worker.worker import Worker, claim_folder
+from simorgh_trainer.jobs.kinds import job_kinds
 from simorgh_trainer.settings import TrainerSettings
-from simorgh_trainer.worker import Worker, claim_folder
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
     sessions = make_sessions(engine)
     name = settings.worker_name or f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
     launcher = LocalLauncher(claim_folder(settings.work_dir, name), store, incoming, sessions)
-    runner = Runner(Ledger(sessions, Publisher(redis), settings), launcher, threading.Event(), {})
+    runner = Runner(Ledger(sessions, Publisher(redis), settings), job_kinds(launcher))
     worker = Worker(name, arguments.queues.split(","), slots, devices, sessions, runner, settings)
     app = make_app(redis_url)
     tasks.register(app, worker)
@@ -72,7 +72,7 @@ def _serve(app: Celery, worker: Worker, queues: str, num_slots: int, log_level: 
     celery_worker = app.Worker(
         queues=queues,
         concurrency=num_slots,
-        pool="simorgh_trainer.pool:WakingThreadPool",
+        pool="simorgh_shared.worker.pool:WakingThreadPool",
         hostname=f"{worker.name}@{socket.gethostname()}",
         loglevel=log_level.upper(),
         without_gossip=True,

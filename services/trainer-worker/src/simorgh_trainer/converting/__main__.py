@@ -2,7 +2,7 @@
 
 import sys
 
-from simorgh_trainer.child.program import run_child
+from simorgh_shared.child.program import run_child
 from simorgh_trainer.converting.run import run_conversion
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
+from simorgh_shared.child.events import EventLog
+from simorgh_shared.child.progress import Progress
 from simorgh_shared.datasets.convert import CONVERSIONS, Converter
 from simorgh_shared.datasets.rows import BOM, Row, RowSchema, typed_decoder
 from simorgh_shared.datasets.tally import Tally
 from simorgh_shared.domain.errors import InvalidInputError
-from simorgh_trainer.child.events import EventLog
-from simorgh_trainer.child.progress import Progress
 
 _ROWS_AT_ONCE = 1_000
 

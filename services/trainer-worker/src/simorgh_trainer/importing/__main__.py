@@ -2,7 +2,7 @@
 
 import sys
 
-from simorgh_trainer.child.program import run_child
+from simorgh_shared.child.program import run_child
 from simorgh_trainer.importing.run import run_import
 
 if __name__ == "__main__":

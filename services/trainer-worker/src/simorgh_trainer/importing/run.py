@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from simorgh_shared.child.events import EventLog
+from simorgh_shared.child.progress import Progress
 from simorgh_shared.datasets.check import CheckOptions, CheckReport, check_stream, place_errors, refusal
 from simorgh_shared.datasets.files import TEXT_FORMATS, ImportOptions, format_of, options_of
 from simorgh_shared.datasets.rows import RowSchema
 from simorgh_shared.domain.errors import InvalidInputError
-from simorgh_trainer.child.events import EventLog
-from simorgh_trainer.child.progress import Progress
 
 _MAX_DEPTH = 500  # as in the gateway's own checks
 _ADDRESS_SPACE_BYTES = 1 << 30

@@ -10,8 +10,8 @@ from simorgh_shared.domain.errors import NotFoundError
 from simorgh_shared.queue.leases import Lease
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.manifests import Entry
+from simorgh_shared.worker.process import LaunchPlan
 from simorgh_trainer.jobs.importing import content_of, kept_as_result
-from simorgh_trainer.process import LaunchPlan
 
 MODULE = "simorgh_trainer.converting"
 

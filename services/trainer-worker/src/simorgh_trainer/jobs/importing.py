@@ -14,7 +14,7 @@ from simorgh_shared.domain.errors import NotFoundError
 from simorgh_shared.queue.leases import Lease
 from simorgh_shared.storage.incoming import IncomingFile
 from simorgh_shared.storage.manifests import Entry
-from simorgh_trainer.process import LaunchPlan
+from simorgh_shared.worker.process import LaunchPlan
 
 MODULE = "simorgh_trainer.importing"
 

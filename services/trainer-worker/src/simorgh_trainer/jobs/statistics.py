@@ -10,7 +10,7 @@ from simorgh_shared.domain.errors import NotFoundError
 from simorgh_shared.queue.leases import Lease
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.manifests import Entry
-from simorgh_trainer.process import LaunchPlan
+from simorgh_shared.worker.process import LaunchPlan
 
 MODULE = "simorgh_trainer.statistics"
 _SPLITS = ("train", "test")

@@ -16,7 +16,7 @@ from simorgh_shared.schemas.training import Method
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.blobs import ArtifactLostError
 from simorgh_shared.storage.manifests import Entry
-from simorgh_trainer.process import LaunchPlan
+from simorgh_shared.worker.process import LaunchPlan
 
 MODULE = "simorgh_trainer.training"
 DEFAULT_CHECKPOINTS_KEPT = 3

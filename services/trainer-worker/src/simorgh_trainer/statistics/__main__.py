@@ -3,7 +3,7 @@
 import os
 import sys
 
-from simorgh_trainer.child.program import run_child
+from simorgh_shared.child.program import run_child
 from simorgh_trainer.statistics.run import run_statistics
 
 _NICENESS = 15  # uploads and chats go before

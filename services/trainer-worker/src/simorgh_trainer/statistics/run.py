@@ -5,12 +5,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from simorgh_shared.child.control import ControlFile
+from simorgh_shared.child.events import EventLog
 from simorgh_shared.datasets.rows import RowSchema
 from simorgh_shared.datasets.statistics.reading import Source
 from simorgh_shared.datasets.statistics.survey import Facts, survey
 from simorgh_shared.schemas.statistics import SplitFacts, SplitName
-from simorgh_trainer.child.control import ControlFile
-from simorgh_trainer.child.events import EventLog
 from simorgh_trainer.statistics.tokens import count_tokens
 
 _TOLD_EVERY_S = 1.0

@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from simorgh_trainer.child.entry import EXIT_FAILED, EXIT_USAGE, work_folder
-from simorgh_trainer.child.events import EventLog
+from simorgh_shared.child.entry import EXIT_FAILED, EXIT_USAGE, work_folder
+from simorgh_shared.child.events import EventLog
 
 
 def main() -> int:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
+from simorgh_shared.child.events import EventLog
 from simorgh_shared.datasets.rows import RowSchema
 from simorgh_shared.datasets.statistics.leakage_check import check
 from simorgh_shared.datasets.statistics.reading import Source
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.domain.messages import sentence
 from simorgh_shared.schemas.training import OnLeakage
-from simorgh_trainer.child.events import EventLog
 from simorgh_trainer.training.data import DatasetInput
 
 _LINES_NAMED = 10

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simorgh_shared.child.control import Control
+from simorgh_shared.child.events import EventLog
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.schemas.training import Keep, TrainSpec
-from simorgh_trainer.child.control import Control
-from simorgh_trainer.child.events import EventLog
 from simorgh_trainer.training.checkpoint import TrainingState
 from simorgh_trainer.training.evaluate import HeldOut, evaluate, labelled_logits
 from simorgh_trainer.training.hardware import Hardware, memory_bytes

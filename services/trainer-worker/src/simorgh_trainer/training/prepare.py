@@ -8,10 +8,10 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from simorgh_shared.child.events import EventLog
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.persian.normaliser import DEFAULT_OPTIONS, normalise
 from simorgh_shared.schemas.training import PRESETS, Keep, Method, TrainSpec
-from simorgh_trainer.child.events import EventLog
 from simorgh_trainer.training.checkpoint import Restored, open_checkpoint
 from simorgh_trainer.training.data import DatasetInput, Row, hold_out, read_rows
 from simorgh_trainer.training.evaluate import HeldOut, num_characters

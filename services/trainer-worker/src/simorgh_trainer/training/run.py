@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from simorgh_shared.child.control import ControlFile
+from simorgh_shared.child.events import EventLog
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.schemas.training import Keep, Method, TrainSpec
-from simorgh_trainer.child.control import ControlFile
-from simorgh_trainer.child.events import EventLog
 from simorgh_trainer.training import lora
 from simorgh_trainer.training.checkpoint import (
     Constants,

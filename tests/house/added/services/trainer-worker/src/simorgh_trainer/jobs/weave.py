@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from simorgh_shared.queue.leases import Lease
 from simorgh_shared.storage.manifests import Entry
-from simorgh_trainer.process import LaunchPlan
+from simorgh_shared.worker.process import LaunchPlan
 
 
 def plan(session: Session, lease: Lease) -> LaunchPlan:

@@ -3,9 +3,9 @@
 import json
 import sys
 
-from simorgh_trainer.child.control import ControlFile
-from simorgh_trainer.child.entry import EXIT_FAILED, EXIT_USAGE, work_folder
-from simorgh_trainer.child.events import EventLog
+from simorgh_shared.child.control import ControlFile
+from simorgh_shared.child.entry import EXIT_FAILED, EXIT_USAGE, work_folder
+from simorgh_shared.child.events import EventLog
 
 
 def main() -> int:

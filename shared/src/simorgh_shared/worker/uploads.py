@@ -10,7 +10,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.queue.checkpoints import REQUESTED
 from simorgh_shared.queue.leases import LeaseLostError
-from simorgh_trainer.process import ChildRun
+from simorgh_shared.worker.process import ChildRun
 
 log = structlog.get_logger()
 _RETRY_S = 1.0

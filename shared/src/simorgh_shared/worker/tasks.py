@@ -3,7 +3,7 @@
 from celery import Celery
 
 from simorgh_shared.queue.channels import RING_TASK
-from simorgh_trainer.worker import Worker
+from simorgh_shared.worker.worker import Worker
 
 
 def register(app: Celery, worker: Worker) -> None:

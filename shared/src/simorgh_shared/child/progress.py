@@ -3,7 +3,7 @@
 import time
 from typing import BinaryIO
 
-from simorgh_trainer.child.events import EventLog
+from simorgh_shared.child.events import EventLog
 
 _EVERY_S = 1.0
 

@@ -3,8 +3,8 @@
 It opens no path of the child's, and holds no database session during other work.
 """
 
-import threading
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,38 +15,42 @@ from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.domain.jobs import DesiredState, Outcome
 from simorgh_shared.queue import applying, checkpoints, endings
 from simorgh_shared.queue.endings import Exit
-from simorgh_shared.queue.leases import Lease, LeaseLostError
+from simorgh_shared.queue.leases import LeaseLostError
 from simorgh_shared.storage.blobs import ArtifactLostError
-from simorgh_trainer.child_events import Batch, sort_lines
-from simorgh_trainer.heartbeat import Heartbeat
-from simorgh_trainer.jobs.kinds import ChildKind
-from simorgh_trainer.ledger import RETRY_S, Ledger
-from simorgh_trainer.process import ChildRun, InputLostError, Launcher
-from simorgh_trainer.uploads import CheckpointUploads
+from simorgh_shared.worker.child_events import Batch, sort_lines
+from simorgh_shared.worker.heartbeat import Heartbeat
+from simorgh_shared.worker.kinds import ChildKind, Claimed
+from simorgh_shared.worker.ledger import RETRY_S
+from simorgh_shared.worker.process import ChildRun, InputLostError, Launcher
+from simorgh_shared.worker.uploads import CheckpointUploads
 
 log = structlog.get_logger()
 _TICK_S = 0.05  # events wait at most two of these: 100 ms
 
 
+@dataclass(frozen=True)
+class WithChild:
+    """A kind of job whose attempts each have a child."""
+
+    launcher: Launcher
+    kind: ChildKind
+
+    def run(self, claimed: Claimed) -> None:
+        """Run one attempt."""
+        Attempt(self.launcher, self.kind, claimed).run()
+
+
 class Attempt:
     """One attempt of a job that has a child."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        launcher: Launcher,
-        draining: threading.Event,
-        lease: Lease,
-        heart: Heartbeat,
-        kind: ChildKind,
-    ) -> None:
-        self._ledger = ledger
+    def __init__(self, launcher: Launcher, kind: ChildKind, claimed: Claimed) -> None:
+        self._ledger = claimed.ledger
         self._launcher = launcher
-        self._draining = draining
+        self._draining = claimed.draining
         self._kind = kind
-        self._lease = lease
-        self._heart = heart
-        self._times = ledger.times
+        self._lease = claimed.lease
+        self._heart = claimed.heart
+        self._times = claimed.ledger.times
         self._line = 0
         self._control: dict[str, Any] = {"desired_state": "run", "drain": False, "checkpoint_request": 0}
         self._seen_request: datetime | None = None

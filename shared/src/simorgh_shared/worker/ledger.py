@@ -16,7 +16,7 @@ from simorgh_shared.queue.leases import AppliedEvent, Lease
 from simorgh_shared.queue.publishing import Publisher
 from simorgh_shared.settings import LeaseSettings
 from simorgh_shared.storage.blobs import ArtifactLostError, mark_lost
-from simorgh_trainer.heartbeat import Heartbeat
+from simorgh_shared.worker.heartbeat import Heartbeat
 
 log = structlog.get_logger()
 _T = TypeVar("_T")

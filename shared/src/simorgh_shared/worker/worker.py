@@ -21,8 +21,8 @@ from simorgh_shared.queue.channels import REDIS_CONTROL
 from simorgh_shared.queue.claiming import Offer
 from simorgh_shared.queue.leases import Lease
 from simorgh_shared.settings import LeaseSettings
-from simorgh_trainer.capacity import Devices, Slot, Slots
-from simorgh_trainer.runner import Runner
+from simorgh_shared.worker.capacity import Devices, Slot, Slots
+from simorgh_shared.worker.runner import Runner
 
 log = structlog.get_logger()
 _NO_HEARTBEAT_FOR_S = 600

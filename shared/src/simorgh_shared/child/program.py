@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from simorgh_trainer.child.entry import EXIT_FAILED, EXIT_USAGE, work_folder
-from simorgh_trainer.child.events import EventLog
-from simorgh_trainer.child.failures import explain
+from simorgh_shared.child.entry import EXIT_FAILED, EXIT_USAGE, work_folder
+from simorgh_shared.child.events import EventLog
+from simorgh_shared.child.failures import explain
 
 
 def run_child(module: str, work: Callable[[Path, EventLog], None]) -> int:

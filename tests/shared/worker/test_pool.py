@@ -9,7 +9,7 @@ from redis import Redis
 
 from simorgh_shared.queue.celery_app import make_app
 from simorgh_shared.queue.doorbell import Doorbell
-from tests.trainer_worker.rung_worker import DONE
+from tests.shared.worker.rung_worker import DONE
 
 _NUM_RINGS = 20
 _WITHIN_S = 60.0
@@ -24,9 +24,9 @@ class TestWakingThreadPool:
                 [
                     sys.executable,
                     "-m",
-                    "tests.trainer_worker.rung_worker",
+                    "tests.shared.worker.rung_worker",
                     redis_url,
-                    "simorgh_trainer.pool:WakingThreadPool",
+                    "simorgh_shared.worker.pool:WakingThreadPool",
                 ],
                 stdout=output,
                 stderr=output,
