@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from simorgh_api.uploads.spool import spool_folder
 from simorgh_shared.db.engine import make_engine
 from tests.api.datasets.uploading import ok, refused
+from tests.shared.model_folders.test_traits import VITS, WHISPER, speech_folder
 from tests.support import model_files
 from tests.support.gateway import Account, Gateway, running_gateway
 from tests.support.model_files import base_folder, safetensors
@@ -114,6 +115,23 @@ class TestUpload:
         assert ok(send(account, base_folder(), name="tuned", kind="tuned"))["kind"] == "tuned"
         says = refused(send(account, base_folder(), name="tuned", kind="adapter"))
         assert says == "The model is of kind base by its content, and cannot be adapter. Leave kind out."
+
+    def test_a_speech_model_shows_what_it_can_do(self, account: Account) -> None:
+        """R-VOICE-6: a voice, a Whisper that transcribes and one that can be converted."""
+        voice = speech_folder(VITS, {"language": "fas"})
+        made = ok(send(account, voice, name="voice"))
+        assert (made["kind"], made["traits"]) == (
+            "speech",
+            {"architecture": "vits", "can": ["speech"], "languages": ["fa"]},
+        )
+        named = ok(send(account, speech_folder(VITS), name="mms-tts-eng"))
+        assert named["traits"]["languages"] == ["en"]
+        whisper = {"model.bin": model_files.ctranslate2("WhisperSpec"), "vocabulary.txt": b"w\n" * 51_865}
+        assert ok(send(account, whisper, name="ears"))["traits"]["can"] == ["transcription", "translation"]
+        plain = ok(send(account, speech_folder(WHISPER | {"vocab_size": 51_865}), name="plain"))
+        assert plain["traits"]["can"] == ["conversion"]
+        shown = {one["name"]: one["versions"][0]["traits"] for one in listed(account)}
+        assert shown["plain"] == plain["traits"]
 
     def test_it_is_found_by_name_and_by_version(self, account: Account) -> None:
         """R-MODEL-1: whatever id somebody has at hand."""

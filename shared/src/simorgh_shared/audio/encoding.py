@@ -207,7 +207,7 @@ def _fitting(sample_rate: int, rates: tuple[int, ...]) -> int:
 
 
 def _sixteen_bits(samples: Samples) -> NDArray[np.int16]:
-    return np.rint(np.clip(samples, -1.0, 1.0) * 32_767.0).astype("<i2")
+    return cast(NDArray[np.int16], np.rint(np.clip(samples, -1.0, 1.0) * 32_767.0).astype("<i2"))
 
 
 def _frame(samples: Samples, sample_rate: int, at: int) -> av.AudioFrame:

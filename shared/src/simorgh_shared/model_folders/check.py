@@ -15,6 +15,7 @@ import msgspec
 from simorgh_shared.domain.errors import AppError, Param
 from simorgh_shared.model_folders import archives, paths
 from simorgh_shared.model_folders.folder import judge
+from simorgh_shared.model_folders.traits import Traits
 
 EXIT_NO_ROOM = 74
 """How the child ends where it cannot write: not the uploader's fault."""
@@ -43,6 +44,8 @@ class ModelReport(msgspec.Struct):
     is_told: bool = False
     """Whether the content leaves no choice of the kind."""
     num_parameters: int = 0
+    traits: Traits = {}
+    """What it can be used for."""
     own_name: str = ""
     """What the folder was called, where it was sent with its name."""
     files: list[FoundFile] = []
@@ -70,12 +73,13 @@ def _checked(root: Path, limit_bytes: int) -> ModelReport:
     top = paths.common_top(names)
     (sent if top is None else sent / top).rename(model)
     names = _names(model)
-    verdict = judge(model, names)
+    verdict = judge(model, names, top or "")
     return ModelReport(
         format=verdict.format,
         kind=verdict.kind,
         is_told=verdict.is_told,
         num_parameters=verdict.num_parameters,
+        traits=verdict.traits,
         own_name=top or "",
         files=[_found(model, name) for name in names],
         left_out=left_out,

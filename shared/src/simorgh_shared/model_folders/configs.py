@@ -1,12 +1,13 @@
 """Reads a model folder's JSON files: code that they would load, and whether they fit its weights."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.model_folders.contents import read_json
+from simorgh_shared.model_folders.traits import Told
 
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -33,8 +34,9 @@ _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 class Configs:
     """The JSON files of a folder."""
 
-    def __init__(self, folder: Path, names: list[str]) -> None:
+    def __init__(self, folder: Path, names: list[str], own_name: str = "") -> None:
         self._folder = folder
+        self._own_name = own_name
         self.names = names
         config = self._object("config.json") if "config.json" in names else {}
         self._config = config
@@ -69,6 +71,16 @@ class Configs:
         self.require_weights(tensors)
         if not any(needed <= names for needed in _TOKENIZERS):
             raise _unfit("its tokenizer is missing (tokenizer.json, tokenizer.model, or vocab.json with merges.txt)")
+
+    def require_speech(self, tensors: Mapping[str, Mapping[str, int]], names: set[str]) -> None:
+        """Raises: InvalidInputError where it is no whole model that hears or speaks."""
+        self.require_weights(tensors)
+        if self.model_type == "vits" and "vocab.json" not in names:
+            raise _unfit("vocab.json is missing, which says which letters the voice knows")
+
+    def told(self, names: Iterable[str]) -> Told:
+        """What its traits are told from."""
+        return Told(self._folder, list(names), self._config, self._own_name)
 
     def require_weights(self, tensors: Mapping[str, Mapping[str, int]]) -> None:
         """Raises: InvalidInputError where config.json does not say what the model is, or weights are missing."""

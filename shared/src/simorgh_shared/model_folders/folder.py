@@ -3,14 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from simorgh_shared.domain.errors import InvalidInputError
-from simorgh_shared.model_folders import contents, ctranslate2, gguf, onnx, openvino, safetensors
+from simorgh_shared.model_folders import contents, ctranslate2, gguf, onnx, openvino, safetensors, traits
 from simorgh_shared.model_folders.configs import Configs
 from simorgh_shared.model_folders.contents import Content
 from simorgh_shared.model_folders.reading import DamagedError
+from simorgh_shared.model_folders.traits import Traits
 
 _FORMATS = (Content.SAFETENSORS, Content.GGUF, Content.ONNX, Content.OPENVINO, Content.CTRANSLATE2)
 _BASE = "base/"
@@ -27,10 +28,11 @@ class Verdict:
     num_parameters: int
     is_told: bool = False
     """Whether the content leaves no choice of the kind."""
+    traits: Traits = field(default_factory=dict)
 
 
-def judge(folder: Path, names: list[str]) -> Verdict:
-    """What the folder is.
+def judge(folder: Path, names: list[str], own_name: str = "") -> Verdict:
+    """What the folder is, which was called `own_name` where it came with its name.
 
     Raises: InvalidInputError for what cannot be kept, with the file and the reason.
     """
@@ -47,7 +49,7 @@ def judge(folder: Path, names: list[str]) -> Verdict:
     if len(found) > 1:
         each = ", ".join(f"{kind.value} ({by_kind[kind][0]})" for kind in found)
         raise InvalidInputError("model_folder_unfit", reason=f"it holds weights in several formats: {each}. Send one")
-    configs = Configs(folder, by_kind[Content.JSON])
+    configs = Configs(folder, by_kind[Content.JSON], own_name)
     configs.refuse_code()
     return {
         Content.SAFETENSORS: _safetensors,
@@ -77,10 +79,12 @@ def _safetensors(
             Configs(folder / _BASE, sorted(name for name in names if name.endswith(".json"))).require_model(base, names)
         return Verdict("safetensors", "adapter", total, is_told=True)
     if configs.is_speech:
-        configs.require_weights(tensors)
-        return Verdict("safetensors", "speech", total, is_told=True)
+        configs.require_speech(tensors, names)
+        found = traits.of_transformers(configs.model_type, configs.told(names))
+        return Verdict("safetensors", "speech", total, is_told=True, traits=found)
     configs.require_model(tensors, names)
-    return Verdict("safetensors", "quantised" if configs.is_quantised else "base", total)
+    kind = "quantised" if configs.is_quantised else "base"
+    return Verdict("safetensors", kind, total, traits=traits.of_transformers(configs.model_type, configs.told(names)))
 
 
 def _gguf(folder: Path, by_kind: Mapping[Content, list[str]], sizes: Mapping[str, int], configs: Configs) -> Verdict:
@@ -142,9 +146,11 @@ def _ctranslate2(
         Path(name).stem.endswith(("vocabulary", "tokenizer")) for name in (*configs.names, *by_kind[Content.TEXT])
     ):
         raise InvalidInputError("model_folder_unfit", reason="its vocabulary (vocabulary.json) is missing")
+    can = traits.of_ctranslate2(found.spec, configs.told([*configs.names, *by_kind[Content.TEXT]]))
     if found.spec.startswith(_SPEECH_SPECS):
-        return Verdict("ctranslate2", "speech", found.num_parameters, is_told=True)
-    return Verdict("ctranslate2", "quantised" if found.is_quantised else "exported", found.num_parameters)
+        return Verdict("ctranslate2", "speech", found.num_parameters, is_told=True, traits=can)
+    kind = "quantised" if found.is_quantised else "exported"
+    return Verdict("ctranslate2", kind, found.num_parameters, traits=can)
 
 
 def _spoken(configs: Configs, verdict: Verdict) -> Verdict:

@@ -20,6 +20,9 @@ class VersionView(BaseModel):
     job_id: str | None
     metrics: dict[str, Any]
     lineage: dict[str, Any]
+    traits: dict[str, Any]
+    """What it can be used for: `architecture`; of speech models `can` (`transcription`, `translation`, `speech`,
+    `conversion`) and `languages`, none of which means all that its kind has."""
     created_at: datetime
 
 

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -17,6 +17,7 @@ from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.model_folders.check import FoundFile, ModelReport
 from simorgh_shared.schemas.models import FileView, UploadedModelView
 from simorgh_shared.schemas.training import PRESETS
+from simorgh_shared.speech.voices import language_of_name
 from simorgh_shared.storage.manifests import Entry
 
 KINDS = ("base", "tuned", "adapter", "quantised", "pruned", "exported", "speech")
@@ -77,6 +78,7 @@ def keep(session: Session, project_id: str, user_id: str, new: NewUpload) -> Upl
             lineage={"uploaded": {"by": user_id, "files": files, "left_out": new.report.left_out}},
             metrics={},
             num_parameters=new.report.num_parameters,
+            traits=_traits(new),
         )
         version_id = repository.register(session, project_id, model).model_version_id
         quotas.require_room(session, project_id)
@@ -93,6 +95,15 @@ def keep(session: Session, project_id: str, user_id: str, new: NewUpload) -> Upl
         files=[FileView(path=file.path, bytes=file.bytes, sha256=file.sha256) for file in new.report.files],
         left_out=new.report.left_out,
     )
+
+
+def _traits(new: NewUpload) -> dict[str, Any]:
+    """What the check found; a voice that does not say its language may say it by the model's name."""
+    traits = dict(new.report.traits)
+    if traits.get("architecture") == "vits" and not traits.get("languages"):
+        language = language_of_name(new.name)
+        traits["languages"] = [] if language is None else [language]
+    return traits
 
 
 def _refuse(name: str, reason: str) -> NoReturn:

@@ -177,6 +177,7 @@ def view_of(version: ModelVersion) -> VersionView:
         job_id=version.job_id,
         metrics=version.metrics,
         lineage=version.lineage,
+        traits=version.traits,
         created_at=version.created_at,
     )
 

@@ -38,6 +38,8 @@ class ModelVersion(Base):
     bytes: Mapped[int] = mapped_column(sa.BigInteger)
     lineage: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     metrics: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    traits: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    """What it can be used for: `architecture`, `can`, `languages` (model_folders/traits.py)."""
     created_at: Mapped[CreatedAt]
 
 

@@ -1,7 +1,7 @@
 """How a model version comes into the registry, whoever made it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +24,7 @@ class NewModel:
     lineage: dict[str, Any]
     metrics: dict[str, Any]
     num_parameters: int | None
+    traits: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def register(session: Session, project_id: str, new: NewModel, job_id: str | Non
         bytes=sum(entry.blob.bytes for entry in new.entries),
         lineage=new.lineage,
         metrics=new.metrics,
+        traits=new.traits,
     )
     session.add(version)
     session.flush()
