@@ -218,6 +218,14 @@ _EN: dict[str, str] = {
     "speech_model_unfit": "The model cannot transcribe: {reason}. Choose a Whisper model in CTranslate2's format.",
     "speech_language_unknown": "The model does not know the language {language}. Name another, or leave it out.",
     "speech_task_unfit": "The model knows English alone and translates nothing. Choose a multilingual Whisper model.",
+    # speech that is made
+    "speech_nothing_to_say": "There is nothing in the text that the voice {voice} can say. Send words in {language}.",
+    "speech_no_pitch": "The voice {voice} has one pitch. Leave pitch out, or choose an espeak voice.",
+    "speech_speed_unfit": "The speed {speed} cannot be spoken. Name one from {slowest} to {fastest}.",
+    "speech_pitch_unfit": "The pitch {pitch} cannot be spoken. Name one from {lowest} to {highest}.",
+    "speech_voice_unfit": "The model cannot speak: {reason}. Choose another voice.",
+    "speech_voice_unknown": "eSpeak NG does not speak {language}. GET /api/tts/voices lists those that there are.",
+    "espeak_missing": "eSpeak NG cannot be used on this worker: {reason}. Install the extra with: pip install 'simorgh-voice[espeak]'",
     # inference
     "model_not_found": "There is no model {model} in this project. GET /v1/models lists those that there are.",
     "no_model_yet": "This project has no model to chat with yet. Train one with POST /api/train/start.",

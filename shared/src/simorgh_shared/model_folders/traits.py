@@ -9,7 +9,7 @@ from simorgh_shared.model_folders.contents import read_json
 from simorgh_shared.speech.voices import language_of_name, language_of_three_letters
 
 Traits = dict[str, Any]
-"""`architecture`; `can`: transcription, translation, speech, conversion; `languages`: none for all that its kind has."""
+"""`architecture`; `can`: transcription, translation, speech, conversion; `languages`: none for all of its kind."""
 
 _MULTILINGUAL_TOKENS = 51_865  # an English Whisper has one token fewer; CTranslate2 tells them apart by it too
 _VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
