@@ -1,31 +1,7 @@
 """What a trainer worker is told by its environment."""
 
-from typing import Annotated
-
-from pydantic import field_validator
-from pydantic_settings import NoDecode
-
-from simorgh_shared.settings import (
-    BrokerSettings,
-    DatabaseSettings,
-    LeaseSettings,
-    StorageSettings,
-    WorkSettings,
-)
+from simorgh_shared.worker.settings import WorkerSettings
 
 
-class TrainerSettings(DatabaseSettings, BrokerSettings, StorageSettings, LeaseSettings, WorkSettings):
+class TrainerSettings(WorkerSettings):
     """Settings of `simorgh-trainer-worker`."""
-
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int | None = None
-    """Where Prometheus and probes find this worker; None serves neither."""
-    worker_name: str | None = None
-    """Defaults to host and process id."""
-    devices: Annotated[list[str] | None, NoDecode] = None
-    """GPUs that this worker may use, as CUDA_VISIBLE_DEVICES names them, by commas. None: all that the driver shows."""
-
-    @field_validator("devices", mode="before")
-    @classmethod
-    def _split(cls, given: object) -> object:
-        return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given

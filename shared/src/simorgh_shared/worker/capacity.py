@@ -11,28 +11,34 @@ from simorgh_shared.domain.jobs import Lane
 
 Slot = tuple[Lane, ...]
 """A slot is known by the lanes that it serves."""
-_ANY: Slot = (Lane.LONG, Lane.SHORT)
-_SHORT_ONLY: Slot = (Lane.SHORT,)
 
 
 class Slots:
-    """A worker's slots. Some may take short work only, so that long work never holds up all of them."""
+    """A worker's slots, by the lanes that they serve: so that long work never holds up all of them."""
 
-    def __init__(self, num_slots: int, num_short_only: int = 0) -> None:
-        if not 0 <= num_short_only < num_slots:
-            raise ValueError(f"{num_short_only} of {num_slots} slots for short work alone leave none for long work")
-        self.num_slots = num_slots
-        self._free = {_ANY: num_slots - num_short_only, _SHORT_ONLY: num_short_only}
+    def __init__(self, num_by_lanes: Mapping[Slot, int]) -> None:
+        """The kinds of slots are tried in their order: those that serve most lanes come first."""
+        if any(number < 0 for number in num_by_lanes.values()):
+            raise ValueError(f"no kind of slot can have fewer than none: {dict(num_by_lanes)}")
+        self.num_slots = sum(num_by_lanes.values())
+        if self.num_slots == 0:
+            raise ValueError("a worker needs at least one slot")
+        self._free = {lanes: number for lanes, number in num_by_lanes.items() if number}
+        self.kinds = tuple(self._free)
         self._changed = threading.Condition()
 
-    def take(self) -> Slot | None:
-        """A free slot, one that serves all lanes first; None where all are taken."""
+    @property
+    def lanes(self) -> Sequence[Lane]:
+        """The lanes that any of them serves."""
+        return sorted({lane for lanes in self.kinds for lane in lanes})
+
+    def take(self, lanes: Slot) -> bool:
+        """Take a slot of this kind, if one is free."""
         with self._changed:
-            for lanes, num_free in self._free.items():
-                if num_free:
-                    self._free[lanes] -= 1
-                    return lanes
-        return None
+            if not self._free[lanes]:
+                return False
+            self._free[lanes] -= 1
+            return True
 
     def give_back(self, slot: Slot) -> None:
         """The slot is free again."""

@@ -1,12 +1,9 @@
 """A worker: claims jobs for its free slots whenever it is rung, at start-up and every few seconds."""
 
-import fcntl
 import json
 import secrets
-import shutil
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 import psutil
 import sqlalchemy as sa
@@ -50,6 +47,8 @@ class Worker:
         self._times = times
         self._memory_bytes = psutil.virtual_memory().total
         self._stopped = threading.Event()
+        self._num_calls = 0
+        """How often there was reason to look; an increment lost between threads is one reason the less to look."""
 
     def start(self, redis: "Redis") -> None:
         """Begin to poll, and to listen for wishes. Needs PostgreSQL alone; Redis only makes it quick."""
@@ -77,18 +76,28 @@ class Worker:
 
     def work(self) -> None:
         """Claim and run jobs until none is eligible. Returns at once where all slots are taken."""
-        while not self._runner.draining.is_set() and (slot := self._slots.take()) is not None:
+        self._num_calls += 1
+        while not self._runner.draining.is_set():
+            num_calls = self._num_calls
+            if not any(self._work_on_one(slot) for slot in self._slots.kinds) and num_calls == self._num_calls:
+                return  # nobody rang while the last look held a slot
+
+    def _work_on_one(self, slot: Slot) -> bool:
+        """Claim and run one job on a slot of this kind, where one is free."""
+        if not self._slots.take(slot):
+            return False
+        try:
+            lease = self._claim(slot)
+            if lease is None:
+                return False
+            log.info("job_claimed", job_id=lease.job_id, attempt=lease.attempt, type=lease.type)
             try:
-                lease = self._claim(slot)
-                if lease is None:
-                    return
-                log.info("job_claimed", job_id=lease.job_id, attempt=lease.attempt, type=lease.type)
-                try:
-                    self._runner.run(lease)
-                finally:
-                    self._devices.give_back(lease.devices)
+                self._runner.run(lease)
             finally:
-                self._slots.give_back(slot)
+                self._devices.give_back(lease.devices)
+            return True
+        finally:
+            self._slots.give_back(slot)
 
     def _claim(self, slot: Slot) -> Lease | None:
         with self._devices.offered() as free:
@@ -135,13 +144,14 @@ class Worker:
             session.execute(
                 sa.text(
                     "INSERT INTO workers (id, queues, lanes, devices, slots, draining) VALUES"
-                    " (:id, :queues, '{short,long}', CAST(:devices AS jsonb), :slots, :draining)"
+                    " (:id, :queues, :lanes, CAST(:devices AS jsonb), :slots, :draining)"
                     " ON CONFLICT (id) DO UPDATE"
                     " SET heartbeat_at = clock_timestamp(), draining = excluded.draining"
                 ),
                 {
                     "id": self.name,
                     "queues": self._queues,
+                    "lanes": list(self._slots.lanes),
                     "devices": json.dumps([device.as_json() for device in self._devices.all]),
                     "slots": self._slots.num_slots,
                     "draining": self._runner.draining.is_set(),
@@ -164,27 +174,3 @@ class Worker:
                             heart.wake()
             except RedisError:
                 self._stopped.wait(1.0)  # heartbeats bring the wishes meanwhile
-
-
-def claim_folder(work_dir: Path, name: str) -> Path:
-    """This worker's own folder below `work_dir`, locked while it lives; folders of dead workers are deleted."""
-    work_dir.mkdir(parents=True, exist_ok=True)
-    for other in work_dir.iterdir():
-        lock = other / ".lock"
-        if other.is_dir() and lock.exists():
-            with lock.open("w") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                shutil.rmtree(other, ignore_errors=True)
-    folder = work_dir / name
-    folder.mkdir()
-    held = (folder / ".lock").open("w")
-    fcntl.flock(held, fcntl.LOCK_EX)
-    _HELD.append(held)
-    return folder
-
-
-_HELD: list[object] = []
-"""Open lock files: they are held until the process ends."""

@@ -1,0 +1,31 @@
+"""What any worker is told by its environment."""
+
+from typing import Annotated
+
+from pydantic import field_validator
+from pydantic_settings import NoDecode
+
+from simorgh_shared.settings import (
+    BrokerSettings,
+    DatabaseSettings,
+    LeaseSettings,
+    StorageSettings,
+    WorkSettings,
+)
+
+
+class WorkerSettings(DatabaseSettings, BrokerSettings, StorageSettings, LeaseSettings, WorkSettings):
+    """Settings of every program that claims jobs."""
+
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+    """Where Prometheus and probes find this worker; None serves neither."""
+    worker_name: str | None = None
+    """Defaults to host and process id."""
+    devices: Annotated[list[str] | None, NoDecode] = None
+    """GPUs that this worker may use, as CUDA_VISIBLE_DEVICES names them, by commas. None: all that the driver shows."""
+
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
