@@ -116,7 +116,7 @@ class TestCheckpoints:
         ended.end()
         assert passed(engine).num_checkpoints == 2
         assert ended.steps() == [3, 4]
-        assert passed(engine) == LetGo(0, 0, 0, 0, 0)
+        assert passed(engine) == LetGo(0, 0, 0, 0, 0, 0)
 
     def test_it_keeps_all_for_a_while(self, engine: Engine, run: Callable[..., Run]) -> None:
         ended = run()

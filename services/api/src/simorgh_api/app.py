@@ -22,6 +22,7 @@ from simorgh_api.middleware import RequestContext
 from simorgh_api.settings import ApiSettings, manifest_key, signing_secret
 from simorgh_api.streams import Broadcast
 from simorgh_api.surfaces import operation_id, shape_for
+from simorgh_api.uploads.checking import Checkers
 from simorgh_api.usecases.quotas import Quotas, session_info
 from simorgh_shared import health
 from simorgh_shared.clients.inference import InferenceClient
@@ -53,8 +54,11 @@ ROUTES = (
     "routes.models",
     "routes.chat",
     "routes.conversations",
+    "routes.stt",
+    "routes.tts",
     "openai.models",
     "openai.chat",
+    "openai.audio",
 )
 """Modules with a `router`, in the order of the API's description."""
 
@@ -132,7 +136,10 @@ def _quotas(settings: ApiSettings) -> Quotas:
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.broadcast.start()
+    app.state.checkers = Checkers()
+    app.state.checkers.prepare()
     yield
+    await app.state.checkers.close()
     await app.state.broadcast.stop()
     await app.state.inference.close()
     app.state.engine.dispose()

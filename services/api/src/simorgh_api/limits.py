@@ -14,7 +14,20 @@ from simorgh_api.settings import LimitSettings
 from simorgh_api.usecases.principals import Principal
 from simorgh_shared.domain.errors import LimitedError, UnauthenticatedError
 
-_ANSWERING = frozenset({"/api/chat", "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses"})
+_ANSWERING = frozenset(
+    {
+        "/api/chat",
+        "/api/stt/transcribe",
+        "/api/tts/synthesize",
+        "/v1/audio/speech",
+        "/v1/audio/transcriptions",
+        "/v1/audio/translations",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/responses",
+    }
+)
 
 
 class Kind(StrEnum):

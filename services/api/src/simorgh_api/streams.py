@@ -24,6 +24,7 @@ from simorgh_shared.queue.channels import REDIS_EVENTS
 from simorgh_shared.schemas.jobs import EventView
 
 log = structlog.get_logger()
+SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 _SILENCE_S = 2.0
 _COMMENT_S = 15.0
 _ASK_AGAIN_S = 2.0  # with a silence before it and the read itself, a right that ended ends the stream within 5 s

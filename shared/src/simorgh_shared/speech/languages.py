@@ -32,7 +32,7 @@ _OTHER_NAMES: Mapping[str, str] = {
     "moldovan": "ro", "nb": "no", "norwegian bokmål": "no", "panjabi": "pa", "pushto": "ps", "sinhalese": "si",
     "valencian": "ca",
 }  # fmt: skip
-_CODES = {name: code for code, name in LANGUAGES.items()} | _OTHER_NAMES
+_CODES: Mapping[str, str] = {**{name: code for code, name in LANGUAGES.items()}, **_OTHER_NAMES}
 
 
 def language_code(given: str) -> str | None:

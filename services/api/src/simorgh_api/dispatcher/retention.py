@@ -1,4 +1,4 @@
-"""Lets go of what was kept long enough: checkpoints of ended runs, files of deleted things, audit lines (R-MODEL-5).
+"""Lets go of what was kept long enough: checkpoints of ended runs, what was deleted, audio, audit lines (R-MODEL-5).
 
 Each pass is bounded, and any number may run at once: rows are locked first, those of others are passed over, and what
 uses them is looked for in a second statement, which sees what was committed until the lock was there. What refers to a
@@ -93,6 +93,22 @@ _ORPHANED_MANIFESTS = sa.text(
     """
 )
 
+# What came to be heard and what was spoken. No row of it stays: a blob is kept by any row that names it.
+_AUDIO_IS_FREE = f"""
+    NOT EXISTS (SELECT 1 FROM jobs j WHERE j.spec ->> 'file_id' = f.id AND j.status NOT IN {_TERMINAL})
+"""  # noqa: S608
+_OLD_AUDIO = sa.text(
+    f"""
+    SELECT f.id FROM files f
+    WHERE f.purpose IN ('audio', 'speech') AND f.created_at < clock_timestamp() - make_interval(secs => :kept_s)
+      AND {_AUDIO_IS_FREE}
+    ORDER BY f.created_at LIMIT :batch FOR UPDATE SKIP LOCKED
+    """  # noqa: S608
+)
+_RETIRED_AUDIO = sa.text(
+    f"DELETE FROM files f WHERE f.id = ANY (:ids) AND {_AUDIO_IS_FREE} RETURNING f.id"  # noqa: S608
+)
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -106,6 +122,8 @@ class Rules:
     """What was deleted keeps its files for so long."""
     audit_days: int | None
     """None keeps audit lines for ever."""
+    voice_audio_kept_s: float = 7 * 86_400.0
+    """Audio that came and audio that was made stay for so long; a job that still needs its file keeps it."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +135,7 @@ class LetGo:
     num_dataset_versions: int
     num_manifests: int
     num_audit_lines: int
+    num_audio_files: int
 
 
 def let_go(sessions: sessionmaker[Session], rules: Rules, batch: int = _BATCH) -> LetGo:
@@ -132,6 +151,7 @@ def let_go(sessions: sessionmaker[Session], rules: Rules, batch: int = _BATCH) -
         _pass(sessions, _DELETED_DATASETS, _EMPTIED_DATASETS, {"grace_s": rules.deleted_grace_s, "batch": batch}),
         _manifests(sessions, batch),
         _audit_lines(sessions, rules.audit_days, batch),
+        _pass(sessions, _OLD_AUDIO, _RETIRED_AUDIO, {"kept_s": rules.voice_audio_kept_s, "batch": batch}),
     )
     if any(asdict(gone).values()):
         log.info("retention_passed", **asdict(gone))

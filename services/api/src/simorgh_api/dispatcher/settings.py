@@ -23,6 +23,8 @@ class DispatcherSettings(DatabaseSettings, BrokerSettings, StorageSettings, Leas
     """A deleted model or dataset keeps its files for so long."""
     audit_retention_days: int | None = Field(365, ge=30)
     """Audit lines stay for so long; None keeps them for ever."""
+    voice_audio_kept_s: float = Field(7 * 86_400.0, ge=0)
+    """Audio of voice jobs, what came and what was made, stays for so long; transcripts stay with their jobs."""
     upload_unfinished_days: float = Field(7.0, gt=0)
     """An upload that nobody touched for so long is dropped, with the parts that came."""
     upload_clear_every_s: float = Field(60.0, gt=0)
@@ -31,4 +33,10 @@ class DispatcherSettings(DatabaseSettings, BrokerSettings, StorageSettings, Leas
     @property
     def rules(self) -> Rules:
         """What goes, and when."""
-        return Rules(self.checkpoints_kept, self.ended_run_grace_s, self.deleted_grace_s, self.audit_retention_days)
+        return Rules(
+            self.checkpoints_kept,
+            self.ended_run_grace_s,
+            self.deleted_grace_s,
+            self.audit_retention_days,
+            self.voice_audio_kept_s,
+        )

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from simorgh_api.asking import CLIENT_LEFT, ClientLeftError, ClosingStream, Inference, or_silence, while_connected
 from simorgh_api.deps import Reader, Sessions
 from simorgh_api.errors import Problem, native_shape, request_id, to_problem
-from simorgh_api.routes.jobs import SSE_HEADERS
+from simorgh_api.streams import SSE_HEADERS
 from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import turns
 from simorgh_api.usecases.principals import Principal

@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from simorgh_api.deps import Cursor, DbSession, Limit, Notify, Reader, Sessions, StreamWatcher, Writer
-from simorgh_api.streams import follow
+from simorgh_api.streams import SSE_HEADERS, follow
 from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import jobs as usecase
 from simorgh_api.usecases import quotas
@@ -19,7 +19,6 @@ from simorgh_shared.schemas.envelope import Answer, Deleted, Page
 from simorgh_shared.schemas.jobs import EventPage, JobView, PriorityBody
 
 router = native_router("/jobs", "jobs")
-SSE_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 LastEventId = Annotated[str | None, Header(description="The id of the last event that was seen.")]
 After = Annotated[int, Query(ge=0, le=2**62, description="The `next_cursor` of the part before.")]
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from simorgh_api.usecases.paging import page
+from simorgh_api.usecases.voice import recordings
 from simorgh_shared.db.models import Checkpoint, Job, JobEvent, Manifest, Metric
 from simorgh_shared.domain.errors import ConflictError, NotFoundError
 from simorgh_shared.domain.jobs import JobStatus, JobType
@@ -52,11 +53,12 @@ def jobs(
     return [job_view(row.Job) for row in rows], more
 
 
-def events(session: Session, job_id: str, after: int, limit: int) -> list[EventView]:
-    """Events beyond `after`, in order. The caller has checked that the job is the project's."""
-    rows = session.scalars(
-        sa.select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.seq > after).order_by(JobEvent.seq).limit(limit)
-    )
+def events(session: Session, job_id: str, after: int, limit: int, type: str | None = None) -> list[EventView]:
+    """Events beyond `after`, in order, of one type where that is named. The caller has checked whose the job is."""
+    query = sa.select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.seq > after)
+    if type is not None:
+        query = query.where(JobEvent.type == type)
+    rows = session.scalars(query.order_by(JobEvent.seq).limit(limit))
     return [EventView(seq=r.seq, attempt=r.attempt, type=r.type, payload=r.payload, at=r.at) for r in rows]
 
 
@@ -100,13 +102,14 @@ def newest_active(session: Session, project_id: str, type_: str) -> str:
 
 
 def hide(session: Session, project_id: str, job_id: str) -> None:
-    """Take an ended job off the lists; its model and lineage stay.
+    """Take an ended job off the lists; its model and lineage stay, audio and transcript of a voice job go.
 
     Raises: ConflictError while it has not ended.
     """
     view = job(session, project_id, job_id)
     if not JobStatus(view.status).is_terminal:
         raise ConflictError("job_active", job_id=job_id, status=view.status)
+    recordings.let_go(session, job_id)
     session.execute(sa.update(Job).where(Job.id == job_id).values(hidden_at=sa.func.clock_timestamp()))
 
 
