@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -16,9 +15,9 @@ from simorgh_shared import health
 from simorgh_shared.db.engine import make_sessions
 from simorgh_shared.db.models import ModelVersion
 from simorgh_shared.domain.errors import AppError, InvalidInputError, NotFoundError, UnavailableError
-from simorgh_shared.domain.ids import new_id
 from simorgh_shared.storage import manifests
-from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore, file_sha256
+from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore
+from simorgh_shared.storage.folders import FolderCache
 from simorgh_shared.storage.manifests import Entry
 
 log = structlog.get_logger()
@@ -82,7 +81,7 @@ class RegistrySource:
         self._engine = engine
         self._sessions = make_sessions(engine)
         self._store = store
-        self._cache_dir = cache_dir
+        self._folders = FolderCache(store, cache_dir)
 
     def name(self, model: str) -> str:
         """The version's id, which is its only name here."""
@@ -94,29 +93,15 @@ class RegistrySource:
         Raises: NotFoundError; UnavailableError when database or storage do not answer; AppError `model_damaged` when
         an object is gone or damaged in storage.
         """
-        files = self._files(model)
-        target = self._cache_dir / model
-        if target.is_dir():
-            if all(_is_whole(target, entry) for entry in files):
-                return target
-            shutil.rmtree(target)
-        partial = self._cache_dir / f".{new_id('part')}"
         try:
-            for entry in files:
-                self._fetch(model, entry, partial)
-            partial.rename(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        return target
+            return self._folders.folder(model, self._files(model))
+        except ArtifactLostError as error:
+            log.error("model_damaged", model=model, path=error.path)
+            raise AppError("model_damaged", model=model, path=error.path) from error
 
     def cached(self) -> Mapping[str, float]:
         """Versions whose folder lies in the cache."""
-        found = {}
-        with contextlib.suppress(FileNotFoundError):  # the cache is not made yet, or a damaged folder goes just now
-            for path in sorted(self._cache_dir.iterdir()):
-                if not path.name.startswith("."):
-                    found[path.name] = path.stat().st_mtime
-        return found
+        return self._folders.cached()
 
     def parts(self) -> Mapping[str, health.Check]:
         """Database and storage."""
@@ -133,13 +118,6 @@ class RegistrySource:
             raise NotFoundError("model_not_found", model=model)
         return files
 
-    def _fetch(self, model: str, entry: Entry, folder: Path) -> None:
-        try:
-            manifests.materialise(self._store, [entry], folder)
-        except ArtifactLostError as error:
-            log.error("model_damaged", model=model, path=entry.path, key=entry.blob.key)
-            raise AppError("model_damaged", model=model, path=entry.path) from error
-
 
 @contextlib.contextmanager
 def _database_errors() -> Iterator[None]:
@@ -152,8 +130,3 @@ def _database_errors() -> Iterator[None]:
             raise
         log.warning("database_unavailable", reason=type(error).__name__)
         raise UnavailableError("database_unavailable", retry_after_s=_RETRY_AFTER_S) from error
-
-
-def _is_whole(folder: Path, entry: Entry) -> bool:
-    path = folder / entry.path
-    return path.is_file() and path.stat().st_size == entry.blob.bytes and file_sha256(path) == entry.blob.sha256
