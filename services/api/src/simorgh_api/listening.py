@@ -174,8 +174,8 @@ def detailed(form: ListeningForm, view: TranscriptView, segments: list[Segment])
 
 
 def _fitting(session: Session, who: Principal, form: ListeningForm) -> Ears:
-    """The model that the fields mean. Nobody sends a file for nothing: worker and room are looked for first."""
+    """The model that the fields mean. Nobody sends a file for nothing: worker, queue and room are looked at first."""
     model = ears(session, who.project_id, form.model, code_of(form.language), form.task)
     asking.queue_for_voice(session)
-    quotas.require_room(session, who.project_id)
+    quotas.admit_job(session, who.project_id, num_gpus=0)
     return model

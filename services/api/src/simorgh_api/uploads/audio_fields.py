@@ -35,7 +35,7 @@ def native_form(fields: Fields, is_whole: bool) -> ListeningForm:
     return _form(_values(fields, _NATIVE))
 
 
-def openai_form(fields: Fields, task: VoiceTask, is_whole: bool) -> ListeningForm:
+def openai_form(fields: Fields, is_whole: bool, task: VoiceTask) -> ListeningForm:
     """The fields of /v1/audio/transcriptions and /v1/audio/translations, as OpenAI's clients send them.
 
     What only all fields together tell is looked at once the form is whole: they come before and after the file.
