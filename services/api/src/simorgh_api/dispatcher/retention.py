@@ -24,6 +24,9 @@ _CHECKPOINT_IS_FREE = """
 _MODEL_IS_FREE = f"""
     NOT EXISTS (SELECT 1 FROM aliases a WHERE a.model_version_id = v.id)
     AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.spec ->> 'base_version_id' = v.id AND j.status NOT IN {_TERMINAL})
+    AND NOT EXISTS (
+        SELECT 1 FROM jobs j WHERE v.id IN (j.spec ->> 'model_version_id', j.spec ->> 'voice')
+          AND j.status NOT IN {_TERMINAL})
 """  # noqa: S608  # constants of ours, here and below
 _DATASET_IS_FREE = f"""
     NOT EXISTS (
