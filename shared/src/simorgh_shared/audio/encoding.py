@@ -40,6 +40,8 @@ _MUXERS = {
 }
 """Container, codec, bits a second, options. MP3 at a constant rate needs no table of contents to tell its length; Ogg
 pages of 0.2 s leave sooner than those of a second."""
+_SAME_BYTES = {"fflags": "+bitexact"}
+"""Without it an Ogg stream gets a number by chance, and parts of two attempts would not be one stream."""
 
 
 class StreamEncoder:
@@ -145,7 +147,7 @@ class _Compressed:
         container, codec, bit_rate, options = _MUXERS[format]
         self._is_flac = format is SpeechFormat.FLAC
         self._written = _Written()
-        self._container = av.open(self._written, "w", format=container, options=options)
+        self._container = av.open(self._written, "w", format=container, options=_SAME_BYTES | options)
         self._stream = cast(AudioStream, self._container.add_stream(codec, rate=sample_rate, layout="mono"))
         self._context: AudioCodecContext = self._stream.codec_context
         self._context.thread_count = 1

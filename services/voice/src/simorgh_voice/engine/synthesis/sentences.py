@@ -1,5 +1,6 @@
 """From a text to what a voice says one by one, with the pauses between. Each is made when it is its turn."""
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,11 +36,16 @@ def spoken_sentences(text: str, language: str, verbalise: bool) -> Iterator[Spok
         for written in split_sentences(paragraph, _LONGEST_WRITTEN_CHARS):
             said = speakable(written, "fa") if is_persian and verbalise else written
             yield from (Spoken(piece, _pause_after(piece), behind) for piece in pieces)
-            pieces = split_sentences(said, _LONGEST_CHARS)
+            pieces = [piece for piece in split_sentences(said, _LONGEST_CHARS) if _has_words(piece)]
             behind += len(written)
         if pieces:
             yield from (Spoken(piece, _pause_after(piece), behind) for piece in pieces[:-1])
             yield Spoken(pieces[-1], _PARAGRAPH_S, behind)
+
+
+def _has_words(piece: str) -> bool:
+    """Whether there is a letter, a digit or a sign with a name: of marks alone eSpeak would say their names."""
+    return any(unicodedata.category(char)[0] in "LNS" for char in piece)
 
 
 def _pause_after(piece: str) -> float:
