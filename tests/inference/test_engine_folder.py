@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from simorgh_inference.engine_folder import EngineFolder
+from simorgh_shared.engine_folder import EngineFolder
 
 _KILLED = (
-    "import os; from simorgh_inference.engine_folder import EngineFolder as F;"
+    "import os; from simorgh_shared.engine_folder import EngineFolder as F;"
     " print(F().path, flush=True); os.kill(os.getpid(), 9)"
 )
 

@@ -118,6 +118,15 @@ class Engine:
         self.wait(lambda: self.num_workers() > before, "the worker is listed")
         return process
 
+    def start_voice(self, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
+        """Start a voice worker, and wait until it is listed."""
+        before, threads = self.num_workers(), {"SIMORGH_VOICE_THREADS": "1"}
+        folder = {"SIMORGH_VOICE_CACHE_DIR": str(self.folder / "voice-cache")}
+        self.more_environment |= threads | folder | environment
+        process = self.start("simorgh_voice.main", *arguments)
+        self.wait(lambda: self.num_workers() > before, "the voice worker is listed")
+        return process
+
     def num_workers(self) -> int:
         """Workers that are listed."""
         with self.sessions() as session:

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from simorgh_inference import metrics
 from simorgh_inference.child import EngineChild, EngineLostError
-from simorgh_inference.engine_folder import EngineFolder
+from simorgh_shared.engine_folder import EngineFolder
 from simorgh_inference.registry import ModelSource
 from simorgh_shared.domain.errors import InvalidInputError, LimitedError, UnavailableError
 from simorgh_shared.domain.ids import new_id

@@ -199,6 +199,8 @@ _EN: dict[str, str] = {
     "audio_too_large": "The file is larger than the limit of {limit_bytes} bytes. Send it in a compressed form, such as mp3 or opus, or in pieces.",
     "audio_wait_exceeded": "The audio was not written down within {waited_s:g} s, which is as long as this request may take. Send it to POST {instead}, which answers with a job.",
     "voice_busy": "The voice workers have not begun within {waited_s:g} s. Try again in {retry_after_s} s, or send it to POST {instead}, which answers with a job.",
+    "voice_engine_start_failed": "The voice engine did not start: {reason}",
+    "audio_gone": "The audio {name} of this job is missing or damaged in storage. Send it again.",
     "voice_job_ended": "Job {job_id} was {status} before it had an answer.",
     "transcript_gone": "Job {job_id} has no transcript: it was {status}.",
     "text_empty": "There is nothing to speak: {name} is empty.",

@@ -100,13 +100,14 @@ def _lease(row: Any, token: str, worker: str) -> Lease:
         init_checkpoint_id=row.init_checkpoint_id,
         step_done=row.step_done,
         devices=tuple(row.devices),
+        queue=row.queue,
         lane=Lane(row.lane),
     )
 
 
 _LEASE_COLUMNS = (
     "j.id, j.project_id, j.type, j.spec, j.attempt, j.checkpoint_id, j.init_checkpoint_id, j.step_done, a.devices,"
-    " j.lane"
+    " j.queue, j.lane"
 )
 
 _DUE = "j.status = 'queued' AND j.lane = ANY (:lanes) AND (j.not_before IS NULL OR j.not_before <= clock_timestamp())"

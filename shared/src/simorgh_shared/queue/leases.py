@@ -36,6 +36,7 @@ class Lease:
     step_done: int
     devices: Sequence[str] = ()
     """The worker's devices that this attempt has to itself."""
+    queue: str = ""
     lane: Lane = Lane.LONG
 
 

@@ -4,9 +4,10 @@ It opens no path of the child's, and holds no database session during other work
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -25,6 +26,7 @@ from simorgh_shared.worker.process import ChildRun, InputLostError, Launcher
 from simorgh_shared.worker.uploads import CheckpointUploads
 
 log = structlog.get_logger()
+_T = TypeVar("_T")
 _TICK_S = 0.05  # events wait at most two of these: 100 ms
 
 
@@ -213,7 +215,7 @@ class Attempt:
             self._crashed(Outcome.CRASHED, "child_crashed", {"how": how.describe(), "tail": tail}, how)
 
     def _succeed(self, child: ChildRun, ending: dict[str, Any]) -> None:
-        entries = _until_stored(child, str(ending["path"]), self._times.orphan_grace_s, self._heart)
+        entries = until_stored(lambda: child.store(str(ending["path"])), self._times.orphan_grace_s, self._heart)
         lease, kind = self._lease, self._kind
         result = {"metrics": ending.get("metrics", {}), "step": ending.get("step")}
         self._ledger.finish(
@@ -226,12 +228,15 @@ class Attempt:
         self._ledger.crash(self._lease, outcome, code, params, how)
 
 
-def _until_stored(child: ChildRun, folder: str, grace_s: float, heart: Heartbeat) -> Any:
-    """Store a folder, again and again while the storage does not answer."""
+def until_stored(store: Callable[[], _T], grace_s: float, heart: Heartbeat) -> _T:
+    """Store something, again and again while the storage does not answer.
+
+    Raises: UnavailableError when the grace is over.
+    """
     deadline = time.monotonic() + grace_s
     while True:
         try:
-            return child.store(folder)
+            return store()
         except (UnavailableError, DBAPIError):
             if heart.lost or time.monotonic() > deadline:
                 raise

@@ -1,0 +1,42 @@
+"""What crosses the socket between worker and engine child: one JSON object a line, one request at a time.
+
+To the child: a `RunRequest`, and `{"op": "cancel", "id"}`. From it: `{"ready": {...}}` once, `{"models": {"num",
+"bytes"}}` whenever models come or go, and for a request lines with its `id` and a `type`:
+
+- `alive`: nothing to tell, but at work (a model is loaded, say)
+- `progress {audio_s, total_s}`
+- `transcribed {number, from_s, until_s, next_offset_samples, segments, language, …}`: a finished group of chunks
+- `part {number, path, text, audio_s}`: a file in the output folder with the next bytes of the speech
+- and at last one of `result {…}`, `moved {duration_s}`, `failed {code, params}`, `cancelled`.
+"""
+
+from typing import Any, TypedDict
+
+ENDINGS = frozenset({"result", "moved", "failed", "cancelled"})
+ALIVE_INTERVAL_S = 10.0
+
+
+class ResumeState(TypedDict):
+    """Where an earlier attempt ended."""
+
+    offset_samples: int
+    number: int
+    """Of the group that comes next."""
+    language: str | None
+
+
+class RunRequest(TypedDict):
+    """A request as the worker sends it, checked."""
+
+    op: str
+    id: str
+    kind: str
+    """`transcribe` or `synthesize`."""
+    model_key: str
+    """The same key is the same model: it stays loaded."""
+    model_dir: str | None
+    """None for a voice that needs none."""
+    spec: dict[str, Any]
+    input: str | None
+    output: str
+    resume: ResumeState | None

@@ -1,0 +1,65 @@
+"""Entry of `simorgh-voice`: a Celery worker that supervises warm engine children and loads none of what they load."""
+
+import argparse
+import os
+import sys
+
+import psutil
+
+from simorgh_shared.domain.jobs import Lane, Queue
+from simorgh_shared.logging import configure_logging
+from simorgh_shared.storage.folders import FolderCache
+from simorgh_shared.worker.capacity import Slots
+from simorgh_shared.worker.service import Resources, named_queues, open_resources, own_devices, serve
+from simorgh_voice.attempt import Workplace
+from simorgh_voice.engines import EngineLimits, Engines
+from simorgh_voice.jobs.kinds import job_kinds
+from simorgh_voice.settings import VoiceSettings
+
+_SHARE_OF_MEMORY = 8  # two engines, and half of what they may take is for the work itself
+
+
+def main() -> None:
+    """Serve the named queues until told to end."""
+    arguments = _arguments()
+    settings = VoiceSettings()
+    configure_logging("voice", settings.log_level)
+    devices = own_devices(settings)
+    slots = Slots({(Lane.SHORT,): arguments.short_slots, (Lane.LONG,): arguments.long_slots})
+    resources = open_resources("simorgh-voice", settings, slots.num_slots)
+    limits = EngineLimits(
+        threads=settings.voice_threads or len(os.sched_getaffinity(0)),
+        memory_bytes=settings.voice_memory_bytes or psutil.virtual_memory().total // _SHARE_OF_MEMORY,
+        devices=[device.id for device in devices.all],
+        start_timeout_s=settings.engine_start_timeout_s,
+    )
+    engines = Engines(limits)
+    exit_code = serve(resources, arguments.queues, slots, devices, job_kinds(_workplace(resources, settings, engines)))
+    engines.close()
+    sys.exit(exit_code)
+
+
+def _workplace(resources: Resources, settings: VoiceSettings, engines: Engines) -> Workplace:
+    settings.voice_cache_dir.mkdir(parents=True, exist_ok=True)
+    folders = FolderCache(resources.store, settings.voice_cache_dir)
+    return Workplace(resources.engine, resources.store, folders, engines, resources.folder)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="simorgh-voice", description=__doc__)
+    known = ", ".join((Queue.VOICE_CPU, Queue.VOICE_GPU))
+    parser.add_argument("--queues", default=Queue.VOICE_CPU.value, help=f"queues to serve, by commas: {known}")
+    parser.add_argument("--short-slots", type=int, default=1, help="short clips at a time (default: 1)")
+    parser.add_argument("--long-slots", type=int, default=1, help="long files at a time (default: 1)")
+    arguments = parser.parse_args()
+    if min(arguments.short_slots, arguments.long_slots) < 0 or arguments.short_slots + arguments.long_slots == 0:
+        parser.error("--short-slots and --long-slots must be 0 or more, and at least one of them 1")
+    try:
+        arguments.queues = named_queues(arguments.queues)
+    except ValueError as error:
+        parser.error(str(error))
+    return arguments
+
+
+if __name__ == "__main__":
+    main()
