@@ -1,4 +1,4 @@
-"""Persian text as a voice says it (R-VOICE-3): numbers, dates, money, addresses and Latin words become Persian words."""
+"""Persian text as a voice says it (R-VOICE-3): numbers, dates, money, addresses, Latin words."""
 
 from simorgh_shared.persian.speakable.text import speakable
 

@@ -6,30 +6,11 @@ Digits come in as ASCII.
 import re
 from collections.abc import Iterator
 
-_ONES = [
-    "صفر",
-    "یک",
-    "دو",
-    "سه",
-    "چهار",
-    "پنج",
-    "شش",
-    "هفت",
-    "هشت",
-    "نه",
-    "ده",
-    "یازده",
-    "دوازده",
-    "سیزده",
-    "چهارده",
-    "پانزده",
-    "شانزده",
-    "هفده",
-    "هجده",
-    "نوزده",
-]
-_TENS = ["—", "—", "بیست", "سی", "چهل", "پنجاه", "شصت", "هفتاد", "هشتاد", "نود"]
-_HUNDREDS = ["—", "صد", "دویست", "سیصد", "چهارصد", "پانصد", "ششصد", "هفتصد", "هشتصد", "نهصد"]
+from simorgh_shared.persian.speakable.tables import words
+
+_ONES = words("صفر یک دو سه چهار پنج شش هفت هشت نه ده یازده دوازده سیزده چهارده پانزده شانزده هفده هجده نوزده")
+_TENS = words("- - بیست سی چهل پنجاه شصت هفتاد هشتاد نود")
+_HUNDREDS = words("- صد دویست سیصد چهارصد پانصد ششصد هفتصد هشتصد نهصد")
 _SCALES = ("", "هزار", "میلیون", "میلیارد", "تریلیون", "کوادریلیون", "کوینتیلیون", "سکستیلیون", "سپتیلیون", "اکتیلیون",
            "نونیلیون", "دسیلیون")  # fmt: skip
 """By thousands. 10¹² is تریلیون in today's news, though older books call it بیلیون."""
@@ -61,24 +42,24 @@ def cardinal(value: int) -> str:
 
 def ordinal(value: int) -> str:
     """یکم، سوم، بیست و یکم، سی‌ام."""
-    words = cardinal(value)
-    if words.endswith("سه"):
-        return f"{words.removesuffix('سه')}سوم"
-    if words.endswith("سی"):
-        return f"{words}\u200cام"
-    return f"{words}م"
+    counted = cardinal(value)
+    if counted.endswith("سه"):
+        return f"{counted.removesuffix('سه')}سوم"
+    if counted.endswith("سی"):
+        return f"{counted}\u200cام"
+    return f"{counted}م"
 
 
 def fraction(numerator: int, denominator: int) -> str:
-    """یک دوم is یک دوم in sums, and سه چهارم; where English halves, Persian has نیم only for ½ itself."""
+    """سه چهارم."""
     return f"{cardinal(numerator)} {ordinal(denominator)}"
 
 
 def number(written: str) -> str:
     """What `NUMBER` matches, in words: thousands marks fall, a leading zero is said, a point is ممیز."""
     whole, point, decimals = _MARKS_OF_THOUSANDS.sub("", written).replace("٫", ".").partition(".")
-    words = whole_number(whole)
-    return f"{words} ممیز {_decimals(decimals)}" if point and decimals else words
+    spoken = whole_number(whole)
+    return f"{spoken} ممیز {_decimals(decimals)}" if point and decimals else spoken
 
 
 def whole_number(digits: str) -> str:
@@ -98,13 +79,13 @@ def digit_by_digit(digits: str) -> str:
 def digit_group(digits: str) -> str:
     """A part of a telephone or card number: zeros before it each, then up to three as one number, more in pairs."""
     zeros = len(digits) - len(digits.lstrip("0"))
-    words = ["صفر"] * zeros
+    parts = ["صفر"] * zeros
     rest = digits[zeros:]
     if len(rest) <= 3 and rest:
-        words.append(cardinal(int(rest)))
+        parts.append(cardinal(int(rest)))
     elif rest:
-        words += [digit_group(pair) for pair in _pairs(rest)]
-    return " ".join(words)
+        parts += [digit_group(pair) for pair in _pairs(rest)]
+    return " ".join(parts)
 
 
 def _pairs(digits: str) -> Iterator[str]:
@@ -128,13 +109,13 @@ def _scaled(group: int, scale: str) -> str:
 
 
 def _below_thousand(value: int) -> str:
-    words: list[str] = []
+    parts: list[str] = []
     if value >= 100:
-        words.append(_HUNDREDS[value // 100])
+        parts.append(_HUNDREDS[value // 100])
         value %= 100
     if value >= 20:
-        words.append(_TENS[value // 10])
+        parts.append(_TENS[value // 10])
         value %= 10
     if value:
-        words.append(_ONES[value])
-    return " و ".join(words)
+        parts.append(_ONES[value])
+    return " و ".join(parts)
