@@ -36,7 +36,7 @@ def platform_environment(
     signing_key = data_dir / "signing.key"
     if not signing_key.exists():
         write_private(signing_key, secrets.token_urlsafe(48))
-    for folder in ("work", "cache", "spool"):
+    for folder in ("work", "cache", "voice-cache", "spool"):
         (data_dir / folder).mkdir(exist_ok=True, mode=0o700)
     defaults = {
         "SIMORGH_ENVIRONMENT": "development",
@@ -50,6 +50,7 @@ def platform_environment(
         "SIMORGH_MANIFEST_KEY": store.get("manifest_key"),
         "SIMORGH_WORK_DIR": str(data_dir / "work"),
         "SIMORGH_CACHE_DIR": str(data_dir / "cache"),
+        "SIMORGH_VOICE_CACHE_DIR": str(data_dir / "voice-cache"),
         "SIMORGH_UPLOAD_SPOOL_DIR": str(data_dir / "spool"),
         "PYTHONUNBUFFERED": "1",
     }

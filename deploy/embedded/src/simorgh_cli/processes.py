@@ -13,7 +13,7 @@ class Service:
     loads_torch: bool = False
     needs_gpu: bool = False
     ready_at: str | None = None
-    """The variable with the port at which `/readyz` answers."""
+    """The variable with the port at which `/readyz` answers; SIMORGH_METRICS_PORT where it serves metrics too."""
     metrics_port: bool = False
     """It serves `/metrics` on a port of its own."""
     grace_s: float = 5.0
@@ -38,6 +38,23 @@ SERVICES = (
         grace_s=20.0,
     ),
     Service("io", ("simorgh-trainer-worker", "--queues", "io", "-c", "4"), metrics_port=True, grace_s=20.0),
+    Service(
+        "voice-cpu",
+        ("simorgh-voice", "--queues", "voice.cpu"),
+        loads_torch=True,
+        ready_at="SIMORGH_METRICS_PORT",
+        metrics_port=True,
+        grace_s=20.0,  # a clip is finished first, a long file given back
+    ),
+    Service(
+        "voice-gpu",
+        ("simorgh-voice", "--queues", "voice.gpu"),
+        loads_torch=True,
+        needs_gpu=True,
+        ready_at="SIMORGH_METRICS_PORT",
+        metrics_port=True,
+        grace_s=20.0,
+    ),
     Service("inference", ("simorgh-inference",), loads_torch=True, ready_at="SIMORGH_INFERENCE_PORT"),
 )
 

@@ -9,7 +9,7 @@ import psutil
 from simorgh_shared.domain.jobs import Lane, Queue
 from simorgh_shared.logging import configure_logging
 from simorgh_shared.storage.folders import FolderCache
-from simorgh_shared.worker.capacity import Slots
+from simorgh_shared.worker.capacity import Devices, Slots
 from simorgh_shared.worker.service import Resources, named_queues, open_resources, own_devices, serve
 from simorgh_voice.attempt import Workplace
 from simorgh_voice.engines import EngineLimits, Engines
@@ -24,7 +24,7 @@ def main() -> None:
     arguments = _arguments()
     settings = VoiceSettings()
     configure_logging("voice", settings.log_level)
-    devices = own_devices(settings)
+    devices = own_devices(settings) if Queue.VOICE_GPU in arguments.queues else Devices()
     slots = Slots({(Lane.SHORT,): arguments.short_slots, (Lane.LONG,): arguments.long_slots})
     resources = open_resources("simorgh-voice", settings, slots.num_slots)
     limits = EngineLimits(

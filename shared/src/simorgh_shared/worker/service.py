@@ -74,7 +74,6 @@ def serve(
     slots: Slots,
     devices: Devices,
     kinds: Mapping[str, JobKind],
-    more_checks: Mapping[str, health.Check] | None = None,
 ) -> int:
     """Serve the queues until told to end, then let the running jobs leave; the exit code."""
     settings = resources.settings
@@ -84,7 +83,8 @@ def serve(
     tasks.register(app, worker)
     worker_shutting_down.connect(lambda **_: worker.drain(), weak=False)
     if settings.metrics_port is not None:
-        checks = health.service_checks(resources.engine, resources.store, resources.redis) | dict(more_checks or {})
+        checks = health.service_checks(resources.engine, resources.store, resources.redis)
+        checks["claims"] = lambda: health.OK if worker.is_listed else "is not on the list of workers yet"
         health.serve_health(settings.metrics_host, settings.metrics_port, checks)
     worker.start(resources.redis)
     exit_code = _answer_rings(app, worker, queues, slots.num_slots, settings.log_level)

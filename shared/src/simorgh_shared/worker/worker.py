@@ -47,6 +47,8 @@ class Worker:
         self._times = times
         self._memory_bytes = psutil.virtual_memory().total
         self._stopped = threading.Event()
+        self.is_listed = False
+        """Whether others know that it serves its queues."""
         self._num_calls = 0
         """How often there was reason to look; an increment lost between threads is one reason the less to look."""
 
@@ -132,6 +134,7 @@ class Worker:
         while not self._stopped.is_set():
             try:
                 self._tell_alive()
+                self.is_listed = True
             except DBAPIError as error:
                 log.warning("worker_heartbeat_failed", reason=type(error).__name__)
             if self._slots.num_free:
