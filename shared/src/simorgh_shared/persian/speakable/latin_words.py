@@ -57,7 +57,7 @@ token توکن، nft ان اف تی، blockchain بلاکچین، startup است
 playstation پلی‌استیشن، xbox ایکس‌باکس، nintendo نینتندو، photoshop فتوشاپ، adobe ادوبی، christmas کریسمس،
 eve ایو، law لا، maker میکر، make میک، code کد، face فیس، life لایف، white وایت، black بلک، red رد، blue بلو،
 green گرین، king کینگ، queen کویین، prince پرنس، day دی، night نایت، man من، woman وومن، people پیپل، the د،
-a ا، great گریت، little لیتل، old اولد، land لند، ireland آیرلند، science ساینس، nature نیچر، art آرت،
+great گریت، little لیتل، old اولد، land لند، ireland آیرلند، science ساینس، nature نیچر، art آرت،
 rock راک، landscape لنداسکیپ، valley ولی، wilhelm ویلهلم، physics فیزیکس، medical مدیکال، health هلث،
 food فود، water واتر، fire فایر، world ورلد، war وار، peace پیس، earth ارث، moon مون، sun سان، sky اسکای،
 space اسپیس، park پارک، river ریور، street استریت، vitamin ویتامین، omega امگا، ph پی اچ، dna دی ان ای،
