@@ -11,7 +11,6 @@ processor time that one upload takes is told by process, for the ratio's real li
 """
 
 import argparse
-import json
 import os
 import socket
 import statistics
@@ -21,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +31,7 @@ from measuring import report, run_rounds
 
 from simorgh_cli.platform import running_platform
 from simorgh_cli.processes import SERVICES
+from simorgh_shared.datasets.sample import write_sample
 from simorgh_shared.settings import StorageSettings
 from simorgh_shared.storage.blobs import TRANSFER
 from simorgh_shared.storage.s3 import make_client
@@ -38,8 +39,6 @@ from simorgh_shared.storage.s3 import make_client
 GROWTH_BYTES = 64 << 20
 _BOUNDARY = "simorgh-bench"
 _PIECE_BYTES = 1 << 20
-_TEXT = "کتاب خانه درخت ماه گل رود کوه پرنده باران خورشید چگونه کجاست چیست را به از که در با می‌رود می‌آید"
-_WORDS = _TEXT.split()
 
 
 class QuestionAnswer(msgspec.Struct):
@@ -69,7 +68,8 @@ def main() -> None:
 def measure(url: str, gateway_pid: int, folder: Path, num_bytes: int, seconds: float) -> None:
     """Interleave uploads of files that are new each time with the loop over the same file."""
     client = signed_up(url)
-    size = num_bytes / 1e6
+    rows = make_rows(num_bytes)
+    size = len(rows) / 1e6
     number = 0
     growth: list[float] = []
     spent: list[dict[str, float]] = []
@@ -78,7 +78,7 @@ def measure(url: str, gateway_pid: int, folder: Path, num_bytes: int, seconds: f
     def fresh() -> Path:
         nonlocal number
         number += 1
-        return write_rows(folder / "rows.jsonl", num_bytes, number)
+        return write_rows(folder / "rows.jsonl", rows, number)
 
     def ours() -> float:
         path = fresh()
@@ -151,17 +151,28 @@ def signed_up(url: str) -> httpx.Client:
     return httpx.Client(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=120)
 
 
-def write_rows(path: Path, num_bytes: int, seed: int) -> Path:
-    """Rows of Persian words, other ones for each seed, up to the size; a line of some 190 bytes each."""
-    rows = []
-    for index in range(2_000):
-        words = [_WORDS[(index * step + seed) % len(_WORDS)] for step in range(1, 15)]
-        row = {"question": " ".join(words[:5]) + "؟", "answer": " ".join(words[5:]) + f" {seed} {index}."}
-        rows.append(json.dumps(row, ensure_ascii=False))
-    block = ("\n".join(rows) + "\n").encode()
-    with path.open("wb") as file:
-        for _ in range(num_bytes // len(block)):
-            file.write(block)
+def make_rows(num_bytes: int) -> bytes:
+    """Rows of the sample's questions and answers, paired at random, up to the size.
+
+    Real sentences, and no row near its like: storage packs text, and must not find it easier than a user's.
+    """
+    random = Random(0)
+    with tempfile.TemporaryDirectory() as folder:
+        lines = write_sample(Path(folder)).train_path.read_bytes().splitlines()
+    pairs = [msgspec.json.decode(line, type=QuestionAnswer) for line in lines]
+    rows: list[bytes] = []
+    size = 0
+    while size < num_bytes:
+        row = QuestionAnswer(random.choice(pairs).question, random.choice(pairs).answer)
+        rows.append(msgspec.json.encode(row) + b"\n")
+        size += len(rows[-1])
+    return b"".join(rows)
+
+
+def write_rows(path: Path, rows: bytes, number: int) -> Path:
+    """A file of the rows with one before them that makes it another one each time."""
+    first = QuestionAnswer(f"پرسش {number}", "پاسخ")
+    path.write_bytes(msgspec.json.encode(first) + b"\n" + rows)
     return path
 
 

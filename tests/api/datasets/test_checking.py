@@ -1,16 +1,37 @@
 """The checking child as the gateway holds it (architecture 6)."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import psutil
 import pytest
 
-from simorgh_api.uploads.checking import checking
+from simorgh_api.uploads.checking import Checkers, Checking
 from simorgh_shared.domain.errors import InvalidInputError, UnavailableError
 from tests.api.datasets.uploading import ROW
 
 JSONL = ["--format", "jsonl"]
+
+
+@contextlib.asynccontextmanager
+async def checking(arguments: Sequence[str]) -> AsyncIterator[Checking]:
+    async with contextlib.aclosing(Checkers()) as checkers, checkers.checking(arguments) as child:
+        yield child
+
+
+def children() -> list[psutil.Process]:
+    return [each for each in psutil.Process().children() if "simorgh_shared.datasets.check" in each.cmdline()]
+
+
+async def waiting() -> psutil.Process:
+    """The child that waits for a file, as soon as there is one."""
+    async with asyncio.timeout(20):
+        while not children():  # noqa: ASYNC110  # another process tells no event
+            await asyncio.sleep(0.01)
+    [child] = children()
+    return child
 
 
 class TestChecking:
@@ -41,8 +62,7 @@ class TestChecking:
         async def leave() -> list[psutil.Process]:
             async with checking(JSONL) as child:
                 await child.write(ROW)
-                children = psutil.Process().children()
-                raise InterruptedError(*[each.pid for each in children if JSONL[1] in each.cmdline()])
+                raise InterruptedError(*[each.pid for each in children()])
 
         with pytest.raises(InterruptedError) as caught:
             asyncio.run(leave())
@@ -61,3 +81,26 @@ class TestChecking:
 
         assert asyncio.run(check()) == 1
         assert clean.read_bytes().count(b"\n") == 1
+
+    def test_a_child_waits_for_the_next_file(self) -> None:
+        """performance.md, Ingest: it has begun before the file comes; and one that was killed meanwhile is not used."""
+
+        async def check() -> tuple[int, int, int]:
+            async with contextlib.aclosing(Checkers()) as checkers:
+                async with checkers.checking(JSONL) as child:
+                    await child.write(ROW)
+                    assert (await child.report()).rows == 1
+                first = await waiting()
+                async with checkers.checking(JSONL) as child:
+                    second = child.pid
+                killed = await waiting()
+                killed.kill()
+                await asyncio.to_thread(killed.wait)
+                async with checkers.checking(JSONL) as child:
+                    await child.write(ROW)
+                    assert (await child.report()).rows == 1
+                    return first.pid, second, int(child.pid == killed.pid)
+
+        first, second, was_used = asyncio.run(check())
+        assert (second, was_used) == (first, 0)
+        assert children() == []

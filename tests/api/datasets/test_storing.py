@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from secrets import token_urlsafe
 
 import pytest
 
@@ -15,9 +16,9 @@ LINE_BYTES = 1_000
 
 
 def lines_of(first: str, num_bytes: int) -> bytes:
-    """Rows that no other test sends, at least so long."""
-    line = row(first, "x" * LINE_BYTES)
-    return line * (num_bytes // len(line) + 1)
+    """Rows that no other test sends, and that stay at least so long when they are packed."""
+    lines = [row(first, token_urlsafe(LINE_BYTES)) for _ in range(num_bytes // LINE_BYTES + 1)]
+    return b"".join(lines)
 
 
 @pytest.fixture

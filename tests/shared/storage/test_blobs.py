@@ -1,5 +1,6 @@
 """Blobs in a real S3 server: stored once, collected when unused, stored anew when lost."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from simorgh_shared.db.models import Blob, BlobDeletion
+from simorgh_shared.gzipped import GzipWriter
 from simorgh_shared.storage.blobs import ArtifactLostError, StoredBlob, collect, mark_lost
 from tests.support.engine import Engine, running_engine
 from tests.support.stack import Bucket, Database
@@ -69,6 +71,42 @@ class TestFetch:
         engine.store.delete(blob.key)
         with pytest.raises(ArtifactLostError, match="copy"):
             engine.store.fetch(blob, tmp_path / "copy")
+
+
+class TestPacked:
+    """A blob whose object is the gzip of its bytes (ADR 0006)."""
+
+    @pytest.fixture
+    def content(self) -> bytes:
+        return "".join(f"سطر {number}\n" for number in range(400_000)).encode()
+
+    @pytest.fixture
+    def blob(self, engine: Engine, content: bytes, tmp_path: Path) -> StoredBlob:
+        writer = GzipWriter(tmp_path / "packed.gz")
+        writer.write(content)
+        writer.close()
+        return engine.store.put_gzipped(
+            engine.sessions, tmp_path / "packed.gz", hashlib.sha256(content).hexdigest(), len(content)
+        )
+
+    def test_readers_see_the_bytes(self, engine: Engine, blob: StoredBlob, content: bytes, tmp_path: Path) -> None:
+        """R-DATA-7: whole, in part, and as a file; the storage holds a fraction."""
+        assert b"".join(engine.store.read(blob)) == content
+        assert b"".join(engine.store.read(blob, 1_500_000, 100)) == content[1_500_000:1_500_100]
+        engine.store.fetch(blob, tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes() == content
+        head = engine.store.client.head_object(Bucket=engine.bucket.name, Key=blob.key)
+        assert head["ContentLength"] < len(content) / 3
+
+    def test_a_damaged_object_is_lost_and_heals(self, engine: Engine, blob: StoredBlob, tmp_path: Path) -> None:
+        """R-JOB-1: its readers are told, and whoever stores the bytes next stores them anew."""
+        engine.store.client.put_object(Bucket=engine.bucket.name, Key=blob.key, Body=b"\x1f\x8b nothing")
+        with pytest.raises(ArtifactLostError):
+            engine.store.fetch(blob, tmp_path / "copy")
+        with engine.sessions.begin() as session:
+            mark_lost(session, blob.sha256)
+        again = engine.store.put_gzipped(engine.sessions, tmp_path / "packed.gz", blob.sha256, blob.bytes)
+        engine.store.fetch(again, tmp_path / "copy")
 
 
 class TestCollect:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from simorgh_api.dispatcher.collecting import collect_blobs, sweep_parts
 from simorgh_shared.db.models import BlobDeletion
+from simorgh_shared.gzipped import GzipWriter
 from simorgh_shared.storage.blobs import StoredBlob
 from simorgh_shared.storage.growing import GrowingBlob
 from simorgh_shared.storage.incoming import MIN_PART_BYTES
@@ -28,11 +29,15 @@ def engine(fresh_database: Database, redis_url: str, bucket: Bucket, tmp_path: P
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A file of two whole parts and a short one, unlike any other test's."""
-    made = tmp_path / "file.bin"
-    made.write_bytes(os.urandom(1000) * (SIZE // 1000) + bytes(SIZE % 1000))
-    return made
+def content() -> bytes:
+    """Two whole parts and a short one, however packed; unlike any other test's."""
+    return os.urandom(SIZE)
+
+
+@pytest.fixture
+def path(tmp_path: Path, content: bytes) -> Path:
+    """The gzip of the content."""
+    return packed(tmp_path / "file.gz", content)
 
 
 @pytest.fixture
@@ -40,12 +45,24 @@ def growing(engine: Engine, path: Path) -> GrowingBlob:
     return GrowingBlob(engine.store, path, PART)
 
 
-def sha256_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def packed(path: Path, content: bytes) -> Path:
+    writer = GzipWriter(path)
+    writer.write(content)
+    writer.close()
+    return path
 
 
-def send_all(growing: GrowingBlob) -> None:
-    while number := growing.claim(SIZE, has_ended=True):
+def commit(growing: GrowingBlob, engine: Engine, content: bytes) -> StoredBlob:
+    return growing.commit(engine.sessions, hashlib.sha256(content).hexdigest(), len(content))
+
+
+def kept(engine: Engine, blob: StoredBlob, tmp_path: Path) -> bytes:
+    engine.store.fetch(blob, tmp_path / "copy")
+    return (tmp_path / "copy").read_bytes()
+
+
+def send_all(growing: GrowingBlob, path: Path) -> None:
+    while number := growing.claim(path.stat().st_size, has_ended=True):
         growing.store(number)
 
 
@@ -81,38 +98,37 @@ class TestClaim:
 
 
 class TestCommit:
-    def test_the_parts_become_a_blob_that_is_the_file(
-        self, engine: Engine, growing: GrowingBlob, path: Path, tmp_path: Path
+    def test_the_parts_become_a_blob_that_is_the_file_unpacked(
+        self, engine: Engine, growing: GrowingBlob, path: Path, content: bytes, tmp_path: Path
     ) -> None:
         """R-DATA-7: found by its hash from then on, and nothing is left to the collector."""
-        send_all(growing)
-        blob = growing.commit(engine.sessions, sha256_of(path))
-        engine.store.fetch(blob, tmp_path / "copy")
-        assert (tmp_path / "copy").read_bytes() == path.read_bytes()
-        assert engine.store.put(engine.sessions, path) == blob
+        send_all(growing, path)
+        blob = commit(growing, engine, content)
+        assert (kept(engine, blob, tmp_path), blob.bytes) == (content, len(content))
+        assert engine.store.put(engine.sessions, tmp_path / "copy") == blob
         assert (unjoined(engine), notes(engine)) == ([], [])
 
     def test_bytes_that_are_there_already_stay_where_they_are(
-        self, engine: Engine, growing: GrowingBlob, path: Path
+        self, engine: Engine, growing: GrowingBlob, path: Path, content: bytes, tmp_path: Path
     ) -> None:
-        """R-DATA-7: stored once; the parts go."""
-        first = engine.store.put(engine.sessions, path)
-        send_all(growing)
+        """R-DATA-7: stored once, packed or not; the parts go."""
+        plain = tmp_path / "plain"
+        plain.write_bytes(content)
+        first = engine.store.put(engine.sessions, plain)
+        send_all(growing, path)
         before = objects(engine)
-        assert growing.commit(engine.sessions, sha256_of(path)) == first
+        assert commit(growing, engine, content) == first
         assert (objects(engine), unjoined(engine), notes(engine)) == (before, [], [])
 
     def test_a_file_of_which_nothing_was_sent_is_sent_whole(
         self, engine: Engine, tmp_path: Path, growing: GrowingBlob, path: Path
     ) -> None:
-        path.write_bytes(b"short")
-        assert growing.claim(5, has_ended=True) is None
-        blob = growing.commit(engine.sessions, sha256_of(path))
-        engine.store.fetch(blob, tmp_path / "copy")
-        assert (tmp_path / "copy").read_bytes() == b"short"
+        size = packed(path, b"short").stat().st_size
+        assert growing.claim(size, has_ended=True) is None
+        assert kept(engine, commit(growing, engine, b"short"), tmp_path) == b"short"
 
     def test_a_part_that_could_not_be_sent_makes_it_send_the_whole(
-        self, engine: Engine, growing: GrowingBlob, path: Path, tmp_path: Path
+        self, engine: Engine, growing: GrowingBlob, content: bytes, tmp_path: Path
     ) -> None:
         """R-OPS-4: a storage that was away for a moment refuses no upload."""
         number = growing.claim(SIZE)
@@ -124,33 +140,31 @@ class TestCommit:
         assert number == 2
         growing.store(number)
         assert growing.claim(SIZE) is None
-        blob = growing.commit(engine.sessions, sha256_of(path))
-        engine.store.fetch(blob, tmp_path / "copy")
-        assert (tmp_path / "copy").read_bytes() == path.read_bytes()
+        assert kept(engine, commit(growing, engine, content), tmp_path) == content
         assert notes(engine) == []
 
 
 class TestAbort:
-    def test_nothing_is_left(self, engine: Engine, growing: GrowingBlob) -> None:
+    def test_nothing_is_left(self, engine: Engine, growing: GrowingBlob, path: Path) -> None:
         before = objects(engine)
-        send_all(growing)
+        send_all(growing, path)
         assert len(unjoined(engine)) == 1
         growing.abort()
         assert (objects(engine), unjoined(engine), notes(engine)) == (before, [], [])
 
     def test_after_a_commit_it_takes_nothing_away(
-        self, engine: Engine, growing: GrowingBlob, path: Path, tmp_path: Path
+        self, engine: Engine, growing: GrowingBlob, path: Path, content: bytes, tmp_path: Path
     ) -> None:
-        send_all(growing)
-        blob = growing.commit(engine.sessions, sha256_of(path))
+        send_all(growing, path)
+        blob = commit(growing, engine, content)
         growing.abort()
-        engine.store.fetch(blob, tmp_path / "copy")
+        assert kept(engine, blob, tmp_path) == content
 
 
 class TestProcessThatDies:
-    def test_parts_that_nobody_joined_are_swept(self, engine: Engine, growing: GrowingBlob) -> None:
+    def test_parts_that_nobody_joined_are_swept(self, engine: Engine, growing: GrowingBlob, path: Path) -> None:
         """R-MODEL-5: those of a living writer are younger."""
-        send_all(growing)
+        send_all(growing, path)
         assert sweep_parts(engine.store, datetime.now(UTC) - timedelta(hours=1)) == 0
         assert sweep_parts(engine.store, datetime.now(UTC) + timedelta(hours=1)) == 1
         assert unjoined(engine) == []

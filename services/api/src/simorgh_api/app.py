@@ -139,7 +139,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.checkers = Checkers()
     app.state.checkers.prepare()
     yield
-    await app.state.checkers.close()
+    await app.state.checkers.aclose()
     await app.state.broadcast.stop()
     await app.state.inference.close()
     app.state.engine.dispose()

@@ -5,9 +5,11 @@ Rows are counted without blank lines and without a CSV header: valid_lines + err
 """
 
 import argparse
+import contextlib
 import json
 import resource
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -20,8 +22,11 @@ from simorgh_shared.datasets.jsonl import judge_jsonl
 from simorgh_shared.datasets.rows import RowSchema, fields_of, schema_of_columns
 from simorgh_shared.datasets.tally import Tally
 from simorgh_shared.domain.errors import InvalidInputError, Param
+from simorgh_shared.gzipped import GZIP_SUFFIX, GzipWriter, read_plain
 
 Format = Literal["jsonl", "json", "csv", "parquet"]
+READ_ARGUMENTS = "--arguments-from-stdin"
+"""As its only argument: the others come as a JSON list, the first line of stdin, so that it may begin before a file."""
 EXIT_NO_ROOM = 74
 """How the child ends where it cannot write: not the uploader's fault."""
 _JUDGES = {"jsonl": judge_jsonl, "json": judge_json, "csv": judge_csv}
@@ -85,22 +90,29 @@ def place_errors(report: CheckReport, split: str) -> list[str]:
 
 
 def check_stream(stream: Readable, options: CheckOptions) -> CheckReport:
-    """Judge a stream to its end, in constant memory; the raw bytes go to `spool`, canonical rows to `clean`."""
+    """Judge a stream to its end, in constant memory; the raw bytes go to `spool`, canonical rows to `clean`.
+
+    Where their names end in `.gz`, `spool` and `source` hold the gzip of the bytes.
+    """
     mapped = any(field != name for field, name in options.columns.items())
     rewrite = options.format != "jsonl" or mapped
     with ExitStack() as files:
-        spool = files.enter_context(options.spool.open("wb")) if options.spool else None
+        spool = files.enter_context(contextlib.closing(_spool(options.spool))) if options.spool else None
         intake = Intake(stream, spool)
         report, tally = _judge(intake, options, options.clean if rewrite else None)
     dropped = report.valid and tally is not None and tally.num_errors > 0
     lies_at = options.spool or options.source
     if dropped and not rewrite and lies_at and options.clean:
-        with lies_at.open("rb") as again:  # a second pass, for files with bad rows only
+        with read_plain(lies_at) as again:  # a second pass, for files with bad rows only
             _, tally = _judge(Intake(again, None), options, options.clean)
     report.clean_needed = report.valid and (rewrite or dropped)
     if report.clean_needed and options.clean and tally is not None:
         report.clean_sha256, report.clean_bytes = tally.written()
     return report
+
+
+def _spool(path: Path) -> BinaryIO | GzipWriter:
+    return GzipWriter(path) if path.suffix == GZIP_SUFFIX else path.open("wb")
 
 
 def _judge(intake: Intake, options: CheckOptions, clean: Path | None) -> tuple[CheckReport, Tally | None]:
@@ -168,6 +180,22 @@ def report_of(
 
 def main() -> None:
     """Judge a file or stdin and print the report as one JSON object; exit 0 whenever it judged."""
+    arguments = sys.argv[1:]
+    if arguments == [READ_ARGUMENTS]:
+        arguments = msgspec.json.decode(sys.stdin.buffer.readline(), type=list[str])
+    options = _options(arguments)
+    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE_BYTES, _ADDRESS_SPACE_BYTES))
+    sys.setrecursionlimit(_MAX_DEPTH)
+    try:
+        with read_plain(options.source) if options.source else sys.stdin.buffer as stream:
+            report = check_stream(stream, options)
+    except OSError as error:
+        print(f"{type(error).__name__}: {error.strerror}", file=sys.stderr)
+        sys.exit(EXIT_NO_ROOM)
+    sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+
+
+def _options(words: Sequence[str]) -> CheckOptions:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--format", required=True, choices=sorted(_JUDGES))
     parser.add_argument("--schema", default="auto", choices=["auto", *(schema.value for schema in RowSchema)])
@@ -176,10 +204,8 @@ def main() -> None:
     parser.add_argument("--source", type=Path, help="judge this file, not stdin")
     parser.add_argument("--spool", type=Path)
     parser.add_argument("--clean", type=Path)
-    arguments = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE_BYTES, _ADDRESS_SPACE_BYTES))
-    sys.setrecursionlimit(_MAX_DEPTH)
-    options = CheckOptions(
+    arguments = parser.parse_args(words)
+    return CheckOptions(
         format=arguments.format,
         row_schema=None if arguments.schema == "auto" else RowSchema(arguments.schema),
         columns=msgspec.convert(json.loads(arguments.columns), dict[str, str]),
@@ -188,13 +214,6 @@ def main() -> None:
         spool=arguments.spool,
         clean=arguments.clean,
     )
-    try:
-        with options.source.open("rb") if options.source else sys.stdin.buffer as stream:
-            report = check_stream(stream, options)
-    except OSError as error:
-        print(f"{type(error).__name__}: {error.strerror}", file=sys.stderr)
-        sys.exit(EXIT_NO_ROOM)
-    sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from simorgh_shared.datasets.rows import BOM, MAX_ROW_BYTES
 from simorgh_shared.domain.errors import InvalidInputError
@@ -22,10 +22,18 @@ class Readable(Protocol):
         ...
 
 
+class Writable(Protocol):
+    """Where bytes go to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take bytes. Raises: OSError."""
+        ...
+
+
 class Intake:
     """One upload being read: after `chunks` (or `drain`) its size and hash are known."""
 
-    def __init__(self, stream: Readable, spool: BinaryIO | None) -> None:
+    def __init__(self, stream: Readable, spool: Writable | None) -> None:
         self._stream = stream
         self._spool = spool
         self._hash = hashlib.sha256()

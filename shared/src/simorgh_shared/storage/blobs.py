@@ -2,11 +2,13 @@
 
 An object's key is unique per upload and never used again, so a half-written or doomed object can never be
 mistaken for a good one. Only the row in `blobs` makes an object reachable. No session is open in a transfer.
+
+A key that ends in `.gz` says that the object is the gzip of the bytes (ADR 0006); hash and size are always theirs.
 """
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from simorgh_shared.db.models import Blob, BlobDeletion
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.domain.ids import new_id
+from simorgh_shared.gzipped import GZIP_SUFFIX, GunzipError, clipped, gunzipped
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -53,6 +56,11 @@ class StoredBlob:
     bytes: int
     key: str
 
+    @property
+    def is_gzipped(self) -> bool:
+        """Whether the object is the gzip of the bytes."""
+        return self.key.endswith(GZIP_SUFFIX)
+
 
 class BlobStore:
     """Stores and fetches blobs. Safe to share between threads."""
@@ -81,8 +89,7 @@ class BlobStore:
         Raises: UnavailableError when the storage does not answer; nothing is kept then.
         """
         digest = sha256 or file_sha256(path)
-        size = path.stat().st_size
-        key = f"blobs/{digest[:2]}/{digest}/{new_id('obj')}"
+        key = _new_key(digest)
 
         def send() -> None:
             if lies_at is None:
@@ -90,7 +97,19 @@ class BlobStore:
             else:
                 self._client.copy({"Bucket": self._bucket, "Key": lies_at}, self._bucket, key, Config=_COPY)
 
-        return self.keep(sessions, StoredBlob(digest, size, key), send)
+        return self.keep(sessions, StoredBlob(digest, path.stat().st_size, key), send)
+
+    def put_gzipped(self, sessions: sessionmaker[Session], path: Path, sha256: str, num_bytes: int) -> StoredBlob:
+        """Store bytes of this hash and size, of which the file is the gzip.
+
+        Raises: as `put`.
+        """
+        key = _new_key(sha256) + GZIP_SUFFIX
+
+        def send() -> None:
+            self._client.upload_file(str(path), self._bucket, key, Config=TRANSFER)
+
+        return self.keep(sessions, StoredBlob(sha256, num_bytes, key), send)
 
     def keep(self, sessions: sessionmaker[Session], blob: StoredBlob, make: Callable[[], None]) -> StoredBlob:
         """Make a blob of the object that `make` brings into being, unless its content is there already.
@@ -169,13 +188,25 @@ class BlobStore:
         finally:
             partial.unlink(missing_ok=True)
 
-    def read(self, blob: StoredBlob, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """The bytes of a blob from `start` in chunks. The hash is not checked: `fetch` does that."""
+    def read(self, blob: StoredBlob, start: int = 0, length: int | None = None) -> Generator[bytes, None, None]:
+        """The bytes of a blob from `start` in chunks. The hash is not checked: `fetch` does that.
+
+        Of one that lies gzipped all before `start` is read too.
+        """
         if blob.bytes == 0:
             return
+        if blob.is_gzipped:
+            try:
+                yield from clipped(gunzipped(self._object(blob, "bytes=0-"), blob.bytes), start, length)
+            except GunzipError as error:
+                raise ArtifactLostError(blob.key, blob.sha256) from error
+            return
         end = "" if length is None else str(start + length - 1)
+        yield from self._object(blob, f"bytes={start}-{end}")
+
+    def _object(self, blob: StoredBlob, reach: str) -> Iterator[bytes]:
         with storage_errors(blob):
-            body = self._client.get_object(Bucket=self._bucket, Key=blob.key, Range=f"bytes={start}-{end}")["Body"]
+            body = self._client.get_object(Bucket=self._bucket, Key=blob.key, Range=reach)["Body"]
             with contextlib.closing(body):  # a reader that stops early must not leave it to the garbage collector
                 yield from body.iter_chunks(_CHUNK_BYTES)
 
@@ -188,6 +219,10 @@ class BlobStore:
         """Raises UnavailableError unless the bucket answers."""
         with storage_errors():
             self._client.head_bucket(Bucket=self._bucket)
+
+
+def _new_key(sha256: str) -> str:
+    return f"blobs/{sha256[:2]}/{sha256}/{new_id('obj')}"
 
 
 def file_sha256(path: Path) -> str:

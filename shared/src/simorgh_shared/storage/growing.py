@@ -13,23 +13,25 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.domain.ids import new_id
+from simorgh_shared.gzipped import GZIP_SUFFIX
 from simorgh_shared.storage.blobs import BlobStore, StoredBlob, storage_errors
 from simorgh_shared.storage.incoming import MAX_PARTS
 
 log = structlog.get_logger()
-PART_BYTES = 8 << 20
-"""Little remains to be sent when the file has ended; S3 takes no less than 5 MiB."""
+PART_BYTES = 5 << 20
+"""The least that S3 takes: little remains to be sent when the file has ended."""
 _READ_BYTES = 256 << 10
 
 
 class GrowingBlob:
-    """One file on its way. `store` may run in several threads at once, the rest in one."""
+    """One file, the gzip of the bytes to be kept, on its way. `store` may run in several threads at once, the rest
+    in one."""
 
     def __init__(self, blobs: BlobStore, path: Path, part_bytes: int = PART_BYTES) -> None:
         self._blobs = blobs
         self._path = path
         self._part_bytes = part_bytes
-        self._key = f"blobs/sent/{new_id('obj')}"  # the hash is not known yet
+        self._key = f"blobs/sent/{new_id('obj')}{GZIP_SUFFIX}"  # the hash is not known yet
         self._storage_id: str | None = None
         self._num_claimed = 0
         self._etags: dict[int, str] = {}
@@ -69,8 +71,8 @@ class GrowingBlob:
             self._has_failed = True
             log.warning("blob_part_failed", number=number)
 
-    def commit(self, sessions: sessionmaker[Session], sha256: str) -> StoredBlob:
-        """Make the file a blob: all of it lies on the disk and has this hash.
+    def commit(self, sessions: sessionmaker[Session], sha256: str, num_bytes: int) -> StoredBlob:
+        """Make a blob of it: all of the file lies on the disk, and its bytes have this hash and size unpacked.
 
         Raises: UnavailableError when the storage does not answer; nothing is kept then.
         """
@@ -78,8 +80,8 @@ class GrowingBlob:
         covered = self._num_claimed * self._part_bytes
         try:
             if self._has_failed or not 0 < size <= covered:
-                return self._blobs.put(sessions, self._path, sha256)
-            return self._blobs.keep(sessions, StoredBlob(sha256, size, self._key), self._join)
+                return self._blobs.put_gzipped(sessions, self._path, sha256, num_bytes)
+            return self._blobs.keep(sessions, StoredBlob(sha256, num_bytes, self._key), self._join)
         finally:
             self.abort()  # nothing where the parts were joined
 

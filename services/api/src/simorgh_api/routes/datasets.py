@@ -222,7 +222,7 @@ def _store(sessions: sessionmaker[Session], blobs: BlobStore, principal: Princip
 
 def _kept(sessions: sessionmaker[Session], blobs: BlobStore, file: GoodFile) -> StoredBlob:
     if file.sent is not None:
-        return file.sent.commit(sessions, file.sha256)
+        return file.sent.commit(sessions, file.sha256, file.report.bytes)
     return blobs.put(sessions, file.path, file.sha256)
 
 

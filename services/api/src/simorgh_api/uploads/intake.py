@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from simorgh_api.uploads.bodies import Body
-from simorgh_api.uploads.checking import Checking, checking
+from simorgh_api.uploads.checking import Checkers, Checking
 from simorgh_api.uploads.forms import Field, FileEnd, FileStart, FormEvent, FormReader
 from simorgh_api.uploads.options import FILE_FIELDS, Options, dataset_name, unknown_field
 from simorgh_api.uploads.storing import Storing
@@ -23,6 +23,7 @@ from simorgh_api.usecases.imports import WholeFile
 from simorgh_shared.datasets.check import CheckReport, refusal
 from simorgh_shared.datasets.files import JOB_FORMATS, ImportOptions, format_of, suffix_of
 from simorgh_shared.domain.errors import InvalidInputError, TooLargeError, UnavailableError
+from simorgh_shared.gzipped import GZIP_SUFFIX
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.growing import GrowingBlob
 
@@ -76,7 +77,8 @@ async def received(request: Request, body: Body, limit_bytes: int, blobs: BlobSt
         form = FormReader(request.headers.get("content-type", ""))
         folder = tempfile.mkdtemp(prefix="simorgh-upload-")
         stack.push_async_callback(run_in_threadpool, shutil.rmtree, folder, ignore_errors=True)
-        intake = _Intake(Path(folder), limit_bytes, blobs, stack)
+        checkers: Checkers = request.app.state.checkers
+        intake = _Intake(Path(folder), limit_bytes, blobs, checkers, stack)
         while not body.has_ended:
             for event in form.feed(await body.read()):
                 await intake.take(event)
@@ -131,7 +133,15 @@ class _File:
 class _Intake:
     """What has come of one form."""
 
-    def __init__(self, folder: Path, limit_bytes: int, blobs: BlobStore, stack: contextlib.AsyncExitStack) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limit_bytes: int,
+        blobs: BlobStore,
+        checkers: Checkers,
+        stack: contextlib.AsyncExitStack,
+    ) -> None:
+        self._checkers = checkers
         self._folder = folder
         self._limit_bytes = limit_bytes
         self._blobs = blobs
@@ -180,14 +190,18 @@ class _Intake:
             raise InvalidInputError("invalid_body", where="the form", reason=reason)
         raw, clean = self._folder / f"{split}.raw", self._folder / f"{split}.clean"
         options = self._options.check_arguments()
+        if file_format == "jsonl":  # the others are kept as the rows that the child writes
+            raw = raw.with_suffix(f".raw{GZIP_SUFFIX}")
         if suffix_of(filename) in JOB_FORMATS:
             sink = self._stack.enter_context(await run_in_threadpool(raw.open, "wb"))
             self._file = self._files[split] = _File(split, filename, raw, clean, [], options, None, sink)
             return
         arguments = ["--format", file_format, "--clean", str(clean)]
-        child = await self._stack.enter_async_context(checking([*arguments, *options, "--spool", str(raw)]))
+        child = await self._stack.enter_async_context(
+            self._checkers.checking([*arguments, *options, "--spool", str(raw)])
+        )
         storing = None
-        if file_format == "jsonl":  # the others are kept as the rows that the child writes
+        if file_format == "jsonl":
             storing = Storing(GrowingBlob(self._blobs, raw), raw)
             self._stack.push_async_callback(storing.drop)
         self._file = self._files[split] = _File(split, filename, raw, clean, arguments, options, child, None, storing)
@@ -206,7 +220,7 @@ class _Intake:
         report = await file.child.report()
         options = self._options.check_arguments()
         if options != file.options:  # some came after the file, as clients may send them in any order
-            async with checking([*file.arguments, *options, "--source", str(file.raw)]) as again:
+            async with self._checkers.checking([*file.arguments, *options, "--source", str(file.raw)]) as again:
                 report = await again.report()
         if error := refusal(report, file.split):
             raise error

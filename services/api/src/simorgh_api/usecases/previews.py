@@ -128,6 +128,11 @@ def _lines(store: BlobStore, blob: StoredBlob) -> Iterator[bytes]:
 
 def _windows(store: BlobStore, blob: StoredBlob) -> Iterator[bytes]:
     """A file piece by piece, each asked for when it is needed: whoever stops leaves no transfer open."""
+    if blob.is_gzipped:  # it has no middle to begin at
+        with contextlib.closing(store.read(blob)) as chunks:
+            yield next(chunks, b"").removeprefix(BOM)
+            yield from chunks
+        return
     start, length = 0, _FIRST_WINDOW_BYTES
     while start < blob.bytes:
         window = b"".join(store.read(blob, start, length))

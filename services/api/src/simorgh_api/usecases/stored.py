@@ -31,4 +31,5 @@ def _is_whole(store: BlobStore, blob: StoredBlob) -> bool:
         raise UnavailableError("storage_unavailable", retry_after_s=5) from error
     except (BotoCoreError, OSError) as error:
         raise UnavailableError("storage_unavailable", retry_after_s=5) from error
-    return head["ContentLength"] == blob.bytes
+    # A gzip tells its length only when it is read, and is checked then.
+    return blob.is_gzipped or head["ContentLength"] == blob.bytes
