@@ -10,6 +10,7 @@ from simorgh_shared.domain.jobs import Lane, Queue
 from simorgh_shared.logging import configure_logging
 from simorgh_shared.storage.folders import FolderCache
 from simorgh_shared.worker.capacity import Devices, Slots
+from simorgh_shared.worker.process import LocalLauncher
 from simorgh_shared.worker.service import Resources, named_queues, open_resources, own_devices, serve
 from simorgh_voice.attempt import Workplace
 from simorgh_voice.engines import EngineLimits, Engines
@@ -34,7 +35,9 @@ def main() -> None:
         start_timeout_s=settings.engine_start_timeout_s,
     )
     engines = Engines(limits)
-    exit_code = serve(resources, arguments.queues, slots, devices, job_kinds(_workplace(resources, settings, engines)))
+    launcher = LocalLauncher(resources.folder, resources.store, resources.incoming, resources.sessions)
+    kinds = job_kinds(_workplace(resources, settings, engines), launcher)
+    exit_code = serve(resources, arguments.queues, slots, devices, kinds)
     engines.close()
     sys.exit(exit_code)
 

@@ -23,6 +23,9 @@ class ResumeState(TypedDict):
     number: int
     """Of the group that comes next."""
     language: str | None
+    language_probability: float | None
+    speech_s: float
+    """Speech found before the offset."""
 
 
 class RunRequest(TypedDict):

@@ -1,14 +1,20 @@
-"""The kinds of jobs that this worker does."""
+"""The kinds of jobs that this worker does: requests to warm engines, and work that has a child for each attempt."""
+
+from collections.abc import Mapping
 
 from simorgh_shared.domain.jobs import JobType
-from simorgh_shared.worker.kinds import JobKind
+from simorgh_shared.worker.attempt import WithChild
+from simorgh_shared.worker.kinds import ChildKind, JobKind
+from simorgh_shared.worker.process import Launcher
 from simorgh_voice.attempt import WithEngine, Workplace
 from simorgh_voice.jobs import synthesize, transcribe
+from simorgh_voice.kinds import EngineKind
+
+WITH_ENGINE: Mapping[str, EngineKind] = {JobType.TRANSCRIBE: transcribe, JobType.SYNTHESIZE: synthesize}
+WITH_CHILD: Mapping[str, ChildKind] = {}
 
 
-def job_kinds(workplace: Workplace) -> dict[str, JobKind]:
+def job_kinds(workplace: Workplace, launcher: Launcher) -> dict[str, JobKind]:
     """All of them, for the runner."""
-    return {
-        JobType.TRANSCRIBE: WithEngine(workplace, transcribe),
-        JobType.SYNTHESIZE: WithEngine(workplace, synthesize),
-    }
+    with_engine = {type: WithEngine(workplace, kind) for type, kind in WITH_ENGINE.items()}
+    return with_engine | {type: WithChild(launcher, kind) for type, kind in WITH_CHILD.items()}

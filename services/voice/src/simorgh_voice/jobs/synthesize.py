@@ -43,7 +43,7 @@ def keep(session: Session, lease: Lease, result: Mapping[str, Any], stored: Stor
         created_by=session.get_one(Job, lease.job_id).created_by,
     )
     session.add(file)
-    told = ("duration_s", "sample_rate", "num_parts", "voice", "characters")
+    told = ("duration_s", "sample_rate", "num_parts", "voice", "characters", "left_out")
     return {
         "file_id": file.id,
         "bytes": stored.bytes,

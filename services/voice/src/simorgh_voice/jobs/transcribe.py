@@ -84,4 +84,6 @@ def _resume(last: Mapping[str, Any]) -> ResumeState:
         "offset_samples": int(last["next_offset_samples"]),
         "number": int(last["number"]) + 1,
         "language": last.get("language"),
+        "language_probability": last.get("language_probability"),
+        "speech_s": float(last.get("speech_s", 0.0)),
     }
