@@ -91,7 +91,7 @@ def test_rows_left_out_keep_the_others_alone(
     data = ok(send(roomy.client, body))
     assert (data["rows"], data["error_count"]) == (content.count(b"\n"), 1)
     downloaded = roomy.client.get(f"/api/datasets/{data['id']}/download").content
-    assert (downloaded.count(b"\n"), b"oops" in downloaded) == (data["rows"], False)
+    assert (downloaded.count(b"\n"), b"{oops" in downloaded) == (data["rows"], False)
     assert (unjoined(), len(objects() - before)) == ([], 1)
 
 
