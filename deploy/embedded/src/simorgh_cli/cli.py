@@ -20,6 +20,8 @@ _COMMANDS: Mapping[str, str] = {
     "train": "start, steer and list training runs",
     "watch": "follow a training run live",
     "chat": "talk to a model",
+    "transcribe": "write down what is said in an audio file",
+    "speak": "have a text spoken into an audio file",
     "models": "upload, list, look at, download, verify and delete models",
     "status": "show a platform's processes or parts, and its active jobs",
 }

@@ -1,0 +1,33 @@
+"""What `transcribe` and `speak` do alike: wait for a job, and say why there is nothing."""
+
+from typing import Any
+
+from simorgh_cli.api import voice
+from simorgh_cli.api.connection import Connection
+from simorgh_cli.api.errors import in_our_words
+from simorgh_cli.terminal.hearing import following
+from simorgh_cli.terminal.output import note
+from simorgh_cli.terminal.text import printable
+from simorgh_shared.domain.errors import ConflictError
+from simorgh_shared.domain.jobs import JobStatus
+
+
+def tell_of_job(job_id: str) -> None:
+    """Say that it takes long."""
+    note(f"This takes a while: job {job_id}. Ctrl-C leaves it alone.")
+
+
+def finished(connection: Connection, job_id: str, what: str) -> dict[str, Any]:
+    """The job once it has succeeded.
+
+    Raises: ConflictError with why it has not, RefusedError, LostError.
+    """
+    with following(what) as show:
+        job = voice.ended(connection, job_id, show)
+    if job["status"] == JobStatus.SUCCEEDED:
+        return job
+    error = job.get("error") or {}
+    if error.get("message"):
+        sentence = in_our_words(str(error.get("code", "")), str(error["message"]))
+        raise ConflictError("api_refused", reason=printable(sentence))
+    raise ConflictError("voice_job_ended", job_id=job_id, status=job["status"])
