@@ -41,6 +41,7 @@ _IN_OUR_WORDS: Sequence[tuple[re.Pattern[str], str]] = tuple(
             "Finish one: run the simorgh datasets upload that was interrupted again.",
         ),
         (r"GET /api/tts/voices lists those that there are", "See those that there are with: simorgh speak --voices"),
+        (r"GET /api/tts/jobs/(\S+) shows how far it is\.", r"Wait for it with: simorgh speak --job \1"),
         (r"Name one of GET /api/tts/voices\.", "Name one of: simorgh speak --voices"),
         (r"folder with POST /api/models/upload\.", "folder with: simorgh models upload FOLDER"),
         (r"GET /v1/models lists those that there are\.", "See those that there are with: simorgh models"),

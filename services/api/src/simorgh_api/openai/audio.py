@@ -111,7 +111,7 @@ async def speech(
     if first is None:
         tally.ended("overdue")
         await voices.take_back(principal.project_id, queued.job_id)
-        waited_s, instead = settings.v1_audio_wait_s, "/api/tts/synthesize"
+        waited_s, instead = f"{settings.v1_audio_wait_s:g}", "/api/tts/synthesize"
         raise UnavailableError("voice_busy", retry_after_s=_RETRY_AFTER_S, waited_s=waited_s, instead=instead)
     if body.stream_format == "sse":
         events = speaking.events(first, spoken)
@@ -150,7 +150,7 @@ async def _heard(
     if view is None:
         tally.ended("overdue")
         await voices.take_back(who.project_id, queued.job_id)
-        waited_s, instead = settings.v1_audio_wait_s, "/api/stt/transcribe"
+        waited_s, instead = f"{settings.v1_audio_wait_s:g}", "/api/stt/transcribe"
         raise TooLargeError("audio_wait_exceeded", waited_s=waited_s, instead=instead)
     tally.ended("answered")
     return listening.plain(form.response_format, view, segments) or _json(form, view, segments)
