@@ -212,6 +212,15 @@ _EN: dict[str, str] = {
     "no_voice_for_language": "No voice speaks {language}. GET /api/tts/voices lists those that there are; make voice-models installs more.",
     "speech_not_ready": "Job {job_id} is {status}: its audio is not there yet. GET /api/tts/jobs/{job_id} shows how far it is.",
     "speech_gone": "The audio of job {job_id} is not kept any more. Send the text again.",
+    # voice: models that are compared
+    "evaluation_kind": "Dataset {dataset_id} holds {found} rows, and only clips with their texts can be evaluated. Send an audio set, an archive of clips with metadata.jsonl (file_name, text), with POST /api/datasets/uploads.",
+    "evaluation_no_split": "Dataset {dataset_id} has no {split} split. It has: {known}.",
+    "evaluation_rows": "The {split} split of dataset {dataset_id} has {rows} rows, and {limit} are heard at once. Give a limit.",
+    "evaluation_models": "{num} models of this project can transcribe this, and {limit} are compared at once. Name them in models.",
+    "evaluation_not_ready": "The evaluation {job_id} is {status}: its report is not there yet. GET /api/stt/evaluations/{job_id} shows how far it is.",
+    "evaluation_gone": "The report of the evaluation {job_id} is missing or damaged in storage. Start it again.",
+    "evaluation_failed": "No model could be evaluated: {reason}",
+    "evaluation_text_too_long": "The clip's text, or what was heard, has more than {limit} characters. Cut the clip where speech pauses.",
     # sound that is sent
     "audio_empty": "There is no sound in the file: it holds no samples. Send a recording.",
     "audio_unreadable": "The file cannot be decoded: {reason}. Send the original, or convert it to wav, mp3, flac, ogg, webm or m4a.",

@@ -6,18 +6,21 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from simorgh_api.asking import Inference
-from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Reader, Sessions, Settings, Writer
+from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Notify, Reader, Sessions, Settings, Writer
 from simorgh_api.errors import native_shape, request_id, to_problem
 from simorgh_api.surfaces import native_router
 from simorgh_api.uploads.bodies import EarlyAnswer
 from simorgh_api.uploads.models import FORM, SentModel, body_of, received
-from simorgh_api.usecases import model_uploads, models, stored
+from simorgh_api.usecases import jobs, model_conversions, model_uploads, models, stored
 from simorgh_api.usecases.model_uploads import NewUpload
 from simorgh_api.usecases.models import FoundVersion
 from simorgh_api.usecases.principals import Principal
 from simorgh_shared.clients.inference import InferenceClient, ServerModels
 from simorgh_shared.domain.errors import AppError, UnavailableError
+from simorgh_shared.queue.channels import NOTIFY_JOBS
 from simorgh_shared.schemas.envelope import Answer, Deleted, Page
+from simorgh_shared.schemas.jobs import JobView
+from simorgh_shared.schemas.model_conversions import ConvertModelBody
 from simorgh_shared.schemas.models import DetectedPage, DetectedView, ModelView, UploadedModelView
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.manifests import Entry
@@ -89,6 +92,19 @@ def get_model(session: DbSession, principal: Reader, model_id: str) -> Answer[Mo
 def delete_model(session: DbSession, principal: Writer, model_id: str) -> Answer[Deleted]:
     """Take a model away: nobody can ask it any more, and its name is free again."""
     return Answer(data=Deleted(id=models.delete(session, principal.project_id, model_id)))
+
+
+@router.post("/{model_id}/convert", operation_id="convert_model", status_code=202)
+def convert_model(
+    session: DbSession, principal: Writer, notify: Notify, model_id: str, body: ConvertModelBody
+) -> Answer[JobView]:
+    """Make a Whisper that transcribes here from one of transformers; a job does it.
+
+    The job compares what both hear before it registers the new model. Its lineage names the one it was made from.
+    """
+    job_id = model_conversions.queue(session, principal, model_id, body)
+    notify(NOTIFY_JOBS, model_conversions.QUEUE)
+    return Answer(data=jobs.job(session, principal.project_id, job_id))
 
 
 def _require_room(sessions: sessionmaker[Session], project_id: str) -> None:

@@ -7,11 +7,11 @@ from simorgh_shared.worker.attempt import WithChild
 from simorgh_shared.worker.kinds import ChildKind, JobKind
 from simorgh_shared.worker.process import Launcher
 from simorgh_voice.attempt import WithEngine, Workplace
-from simorgh_voice.jobs import synthesize, transcribe
+from simorgh_voice.jobs import convert_model, synthesize, transcribe
 from simorgh_voice.kinds import EngineKind
 
 WITH_ENGINE: Mapping[str, EngineKind] = {JobType.TRANSCRIBE: transcribe, JobType.SYNTHESIZE: synthesize}
-WITH_CHILD: Mapping[str, ChildKind] = {}
+WITH_CHILD: Mapping[str, ChildKind] = {JobType.CONVERT_MODEL: convert_model}
 
 
 def job_kinds(workplace: Workplace, launcher: Launcher) -> dict[str, JobKind]:
