@@ -70,7 +70,9 @@ class JobType(StrEnum):
     SYNTHESIZE = "synthesize"
     """Speaks a text."""
     EVALUATE_SPEECH = "evaluate_speech"
-    """Scores transcriptions of an audio dataset."""
+    """Compares models by what they hear in an audio dataset: one `hear_clips` for each of them."""
+    HEAR_CLIPS = "hear_clips"
+    """Has one model transcribe the clips of an audio dataset, and scores each against its text."""
     CONVERT_MODEL = "convert_model"
     """Makes a model of another format, for the engine that runs it."""
 

@@ -126,6 +126,14 @@ def total_score(samples: Sequence[SampleScore], forms: Sequence[ScoredForm] = FO
     return CorpusScore(rules(), len(samples), totals, list(samples))
 
 
+def counted(hits: int, substitutions: int, deletions: int, insertions: int) -> ErrorCounts:
+    """Counts with their rate, for whoever has added them up."""
+    num_reference = hits + substitutions + deletions
+    errors = substitutions + deletions + insertions
+    rate = errors / num_reference if num_reference else float(insertions > 0)
+    return ErrorCounts(num_reference, hits, substitutions, deletions, insertions, rate)
+
+
 def rules() -> str:
     """What a score is recorded with."""
     return f"speech-scoring/{SCORING_VERSION} persian-normaliser/{NORMALISER_VERSION}"
@@ -150,20 +158,13 @@ def _form_score(reference: str, hypothesis: str, form: ScoredForm) -> FormScore:
 
 
 def _counts(edits: list[Edit]) -> ErrorCounts:
-    return _with_rate(*(edits.count(edit) for edit in (Edit.EQUAL, Edit.SUBSTITUTION, Edit.DELETION, Edit.INSERTION)))
+    return counted(*(edits.count(edit) for edit in (Edit.EQUAL, Edit.SUBSTITUTION, Edit.DELETION, Edit.INSERTION)))
 
 
 def _summed(counts: Sequence[ErrorCounts]) -> ErrorCounts:
-    return _with_rate(
+    return counted(
         sum(one.hits for one in counts),
         sum(one.substitutions for one in counts),
         sum(one.deletions for one in counts),
         sum(one.insertions for one in counts),
     )
-
-
-def _with_rate(hits: int, substitutions: int, deletions: int, insertions: int) -> ErrorCounts:
-    num_reference = hits + substitutions + deletions
-    errors = substitutions + deletions + insertions
-    rate = errors / num_reference if num_reference else float(insertions > 0)
-    return ErrorCounts(num_reference, hits, substitutions, deletions, insertions, rate)
