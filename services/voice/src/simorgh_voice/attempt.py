@@ -59,6 +59,10 @@ class WithEngine:
         EngineAttempt(self.workplace, self.kind, claimed).run()
 
 
+class _LeftError(Exception):
+    """The attempt has ended before its engine was asked."""
+
+
 class EngineAttempt:
     """One attempt of a job that an engine does."""
 
@@ -82,7 +86,10 @@ class EngineAttempt:
         plan = self._plan()
         self._output.mkdir(parents=True)
         try:
-            request = self._request(plan)
+            try:
+                request = self._request(plan)
+            except _LeftError:
+                return
             with self._at.engines.lent(self._lease.lane) as engine:
                 self._last_word = time.monotonic()  # its files may have taken minutes to come
                 engine.ask(request)
@@ -109,7 +116,7 @@ class EngineAttempt:
 
         Raises: AppError for what is damaged or gone in storage, UnavailableError when it is silent.
         """
-        model_dir, audio = None, None
+        model_dir, source = None, None
         try:
             if plan.model_version_id is not None:
                 model_dir = self._at.folders.folder(plan.model_version_id, plan.model_files, trust_unchanged=True)
@@ -118,18 +125,23 @@ class EngineAttempt:
             raise AppError("model_damaged", model=plan.model_version_id, path=error.path) from error
         try:
             if plan.input is not None:
-                audio = self._folder / plan.input.path
-                self._at.store.fetch(plan.input.blob, audio)
+                source = self._folder / plan.input.path
+                self._at.store.fetch(plan.input.blob, source)
         except ArtifactLostError as error:
             self._ledger.note_lost(error)
             raise AppError("audio_gone", name=str(self._lease.spec.get("name", ""))) from error
+        if plan.inputs is not None:
+            source = self._folder / "inputs"
+            source.mkdir()
+            for lost in plan.inputs.fill(source, self._at.store, self._require_wanted):
+                self._ledger.note_lost(lost)
         return {
             "id": new_id("req"),
             "kind": self._lease.type,
             "model_key": plan.model_key,
             "model_dir": None if model_dir is None else str(model_dir.resolve()),
             "spec": self._lease.spec,
-            "input": None if audio is None else str(audio.resolve()),
+            "input": None if source is None else str(source.resolve()),
             "output": str(self._output.resolve()),
             "resume": plan.resume,
         }
@@ -162,6 +174,12 @@ class EngineAttempt:
     def _check_lease(self) -> None:
         if self._heart.lost:
             raise LeaseLostError(self._lease.job_id)
+
+    def _require_wanted(self) -> None:
+        """Raises: LeaseLostError; _LeftError where the user or the worker's end has ended the attempt."""
+        self._check_lease()
+        if self._is_wanted_otherwise():
+            raise _LeftError
 
     def _is_wanted_otherwise(self) -> bool:
         """End the attempt if the user or the worker's end asks for that. The engine is told when it is let go.

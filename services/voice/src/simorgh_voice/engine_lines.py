@@ -7,7 +7,7 @@ from typing import Any
 from simorgh_shared.queue.leases import Event
 from simorgh_voice.engine.protocol import ENDINGS
 
-_PROGRESS = ("audio_s", "total_s")
+_PROGRESS = ("audio_s", "total_s", "rows")
 
 
 @dataclass
@@ -31,8 +31,8 @@ def sort_lines(
         match line["type"]:
             case "progress":
                 batch.progress |= {name: line[name] for name in _PROGRESS if name in line}
-            case "transcribed":
-                batch.events.append(Event("transcribed", _payload(line)))
+            case "transcribed" | "heard" as kind:
+                batch.events.append(Event(kind, _payload(line)))
                 batch.saves = True
             case "part":
                 batch.events.append(Event("part", _payload(line) | dict(store_part(line))))

@@ -1,13 +1,14 @@
 """What the attempt asks of each kind of speech job."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
 from simorgh_shared.queue.leases import Lease
-from simorgh_shared.storage.blobs import StoredBlob
+from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore, StoredBlob
 from simorgh_shared.storage.manifests import Entry
 from simorgh_voice.engine.protocol import ResumeState
 
@@ -24,6 +25,19 @@ class EnginePlan:
     resume: ResumeState | None = None
     resumed: Mapping[str, Any] | None = field(default=None)
     """The payload of the `resumed` event, where an earlier attempt left something."""
+    inputs: "InputFolder | None" = None
+    """In place of one file."""
+
+
+class InputFolder(Protocol):
+    """Files that an engine goes through."""
+
+    def fill(self, folder: Path, store: BlobStore, check: Callable[[], None]) -> Sequence[ArtifactLostError]:
+        """Put them into an empty folder; what storage has lost is left out, and told.
+
+        `check` is called between files, and raises where the attempt is to end.
+        Raises: AppError where the work cannot be done without what is lost.
+        """
 
 
 class EngineKind(Protocol):

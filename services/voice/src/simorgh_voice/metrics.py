@@ -21,7 +21,8 @@ ENGINE_STARTS = Counter("simorgh_voice_engine_starts_total", "Engine children th
 ENGINE_LOSSES = Counter("simorgh_voice_engine_losses_total", "Engine children that ended by themselves", ["lane"])
 MODEL_BYTES = Gauge("simorgh_voice_models_loaded_bytes", "What the models in engine children take", ["lane"])
 
-for _kind in (JobType.TRANSCRIBE, JobType.SYNTHESIZE):  # a rate over a series that is not there yet is no zero
+# A rate over a series that is not there yet is no zero.
+for _kind in (JobType.TRANSCRIBE, JobType.SYNTHESIZE, JobType.HEAR_CLIPS):
     AUDIO_SECONDS.labels(_kind)
     REAL_TIME_FACTOR.labels(_kind)
 for _lane in Lane:

@@ -12,7 +12,7 @@ from simorgh_voice.engine.wire import Wire
 
 
 class Engine:
-    """One lane's engine. What both kinds of work need is imported at the first of its requests."""
+    """One lane's engine. What a kind of work needs is imported at the first of its requests."""
 
     def __init__(self, wire: Wire, models: Models, *, lane: str, device: str, threads: int) -> None:
         self._wire = wire
@@ -34,9 +34,9 @@ class Engine:
 
     def _run(self, request: dict[str, Any]) -> dict[str, Any]:
         """The last line of a request. What is nobody's fault but ours ends this process, and is seen in its log."""
-        work = self._transcribe if request["kind"] == JobType.TRANSCRIBE else self._synthesize
+        work = {JobType.TRANSCRIBE: self._transcribe, JobType.HEAR_CLIPS: self._hear_clips}
         try:
-            return work(request)
+            return work.get(request["kind"], self._synthesize)(request)
         except AppError as error:
             return {"type": "failed", "code": error.code, "params": dict(error.params)}
 
@@ -62,6 +62,28 @@ class Engine:
                 )
             except transcription.Moved as moved:
                 return {"type": "moved", "duration_s": moved.duration_s}
+            except transcription.Cancelled:
+                return {"type": "cancelled"}
+
+    def _hear_clips(self, request: dict[str, Any]) -> dict[str, Any]:
+        from simorgh_voice.engine import transcription
+        from simorgh_voice.engine.evaluation import hear_clips
+
+        folder = Path(request["model_dir"])
+        with self._models.lent(
+            request["model_key"],
+            folder_bytes(folder),
+            lambda: transcription.load(folder, device=self._device, threads=self._threads),
+        ) as transcriber:
+            try:
+                return hear_clips(
+                    transcriber,
+                    Path(request["input"]),
+                    transcription.TranscriptionSpec.from_json(request["spec"]),
+                    decoder=self._decoder,
+                    say=lambda line: self._say(request, line),
+                    is_cancelled=lambda: self._wire.is_cancelled(request["id"]),
+                )
             except transcription.Cancelled:
                 return {"type": "cancelled"}
 
