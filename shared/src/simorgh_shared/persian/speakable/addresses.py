@@ -50,7 +50,7 @@ def _pieces(text: str, *, is_host: bool) -> list[str]:
         if written.isascii() and written.isalpha():
             domain = _DOMAINS.get(written.lower()) if is_domain else None
             spoken.append(domain or latin_word(written))
-        elif written.isdigit():
+        elif written.isdecimal():
             spoken.append(digit_group(written))
         elif written[0].isalpha():
             spoken.append(written)

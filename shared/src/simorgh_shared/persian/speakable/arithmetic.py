@@ -33,14 +33,13 @@ _VERSION = re.compile(r"(?<![\d.,/:])v?(\d+(?:\.\d+){2,})(?![\d/]|\.\d)")
 _OF_VERSION = re.compile(r"(?:(?:نسخهٔ?|نسخهٔ? ی|ورژن|ویرایش|نگارش|version|[A-Za-z+#]{2,}) |\b[vV]\.?)$", re.IGNORECASE)
 _SHORT_VERSION = re.compile(rf"(?<![\d.,/:])(\d+)\.(\d+)(?!\d|[.,/]\d| ?(?:{_MEASURED.pattern}))")
 _SPACED_MINUS = re.compile(r"(?<=\d) ?[−] ?(?=\d)|(?<=\d) - (?=\d+(?: [-+×÷] \d+)* ?=)")
-_MATHS_TIMES = re.compile(
-    r"(?<=[\d)]) ?[×*] ?(?=10 ?(?:\^|به توان|[⁰¹²³⁴-⁹⁻]))|(?<=[\d)]) [×*xX] (?=[\d(])|(?<=\d)[×*](?=\d+ ?=)"
-)
-_BY = re.compile(r"(?<=\d)[×xX*](?=\d)")
+_TIMES_TEN = re.compile(r"(?<=[\d)]) ?[×*] ?(?=10 ?(?:\^|به توان|[⁰¹²³⁴-⁹⁻]))|(?<=\d)[×*](?=\d+ ?=)")
+_TIMES = re.compile(r"(?<=[\d)]) [×*xX] (?=[\d(])")
+_BY = re.compile(r"(?<=\d)[×xX*](?=\d)|(?<=\d) [×xX*] (?=\d+(?:[.٫]\d+)? ?(?:[cm]?m\b|متر|سانتی|میلی|پیکسل|اینچ|px\b))")
 _POWER = re.compile("(?<=[0-9A-Za-zα-ω)])([⁰¹²³⁴-⁹⁻]+)")
 _CARET = re.compile(r"(?<=[\w)])\^[({]?(?=-?\w)")
-_SPAN = re.compile(rf"({AMOUNT}) ?{_DASH} ?(?={NUMBER})")
-_SEASON = re.compile(rf"{NUMBER_BEGINS}(?<!-)(\d\d) ?{_DASH} ?((?:1[89]|20)\d\d)(?![\d/]|[.,:-]\d)")
+_SPAN = re.compile(rf"({AMOUNT})(?: ?{_DASH} ?|_)(?={NUMBER})")
+_SEASON = re.compile(rf"{NUMBER_BEGINS}(?<!-)(\d\d) ?{_DASH} ?((?:1[2-489]|20)\d\d)(?![\d/]|[.,:-]\d)")
 _CHAIN = re.compile(rf"{NUMBER_BEGINS}(\d+(?: ?{_DASH} ?\d+){{2,}})(?![\d/]|[.,:]\d)")
 _SCORE_WORDS = re.compile("نتیجه|نتایج|حساب|شکست|پیروز|برد |برنده|بازی|مساوی|باخت|غلبه|صفر")
 _SCORE_WORDS_WITHIN = 60
@@ -75,10 +74,12 @@ def _vulgar(found: re.Match[str]) -> str:
 def _slashed(found: re.Match[str]) -> str:
     """In Persian type a slash is often the point of a decimal: before a measure, after a nought, over a smaller one."""
     parts = re.split("[/⁄]", found[1])
-    behind = found[2]
+    behind = found[2] if found[2][:1] in ("", " ", "\u200c") else f" {found[2]}"
     if len(parts) > 2:
         return "، ".join(parts) + behind
     upper, lower = parts
+    if lower == "0" and upper.strip("0"):
+        upper, lower = lower, upper  # ۷۷/۰ was typed from right to left: no fraction is over nought
     if lower[0] == "0" or upper == "0" or _MEASURED.match(behind.strip(" \u200c")) or behind.strip()[:1] in ("%", "٪"):
         return f"{number(f'{upper}.{lower}')}{behind}"
     if int(upper[:40]) > int(lower[:40]) and len(lower) <= 2:
@@ -129,8 +130,9 @@ RULES = (
     Rule(_ABOUT, lambda _: "حدود"),
     Rule(_SLASHED, _slashed),
     Rule(_SPACED_MINUS, lambda _: "منهای"),
-    Rule(_MATHS_TIMES, lambda _: "ضرب در"),
+    Rule(_TIMES_TEN, lambda _: "ضرب در"),
     Rule(_BY, lambda _: "در"),
+    Rule(_TIMES, lambda _: "ضرب در"),
     Rule(_POWER, lambda found: f"به توان {found[1].translate(_RAISED)}"),
     Rule(_CARET, lambda _: "به توان "),
     Rule(_OVER, lambda _: "تقسیم بر"),

@@ -100,6 +100,8 @@ def spelt(letters: str) -> str:
 def by_ear(word: str) -> str:
     """An unknown word in lower case, by the commonest sound of its letters; short vowels inside are not written."""
     word = _SILENT_E.sub("", _DOUBLED.sub(r"\1", word))
+    if len(word) < 4 and word.endswith("e"):
+        word = f"{word[:-1]}i"  # me, she
     word = _SOFT.sub(lambda found: "s" if found.group() == "c" else "j", word)
     first = _FIRST_SOUND.match(word)
     head = _FIRST[first.group()] if first else ""

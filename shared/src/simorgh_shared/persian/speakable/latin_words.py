@@ -57,10 +57,15 @@ token توکن، nft ان اف تی، blockchain بلاکچین، startup است
 playstation پلی‌استیشن، xbox ایکس‌باکس، nintendo نینتندو، photoshop فتوشاپ، adobe ادوبی، christmas کریسمس،
 eve ایو، law لا، maker میکر، make میک، code کد، face فیس، life لایف، white وایت، black بلک، red رد، blue بلو،
 green گرین، king کینگ، queen کویین، prince پرنس، day دی، night نایت، man من، woman وومن، people پیپل، the د،
-great گریت، little لیتل، old اولد، land لند، ireland آیرلند، science ساینس، nature نیچر، art آرت،
-rock راک، landscape لنداسکیپ، valley ولی، wilhelm ویلهلم، physics فیزیکس، medical مدیکال، health هلث،
-food فود، water واتر، fire فایر، world ورلد، war وار، peace پیس، earth ارث، moon مون، sun سان، sky اسکای،
-space اسپیس، park پارک، river ریور، street استریت، vitamin ویتامین، omega امگا، ph پی اچ، dna دی ان ای،
-rna آر ان ای، ct سی تی، scan اسکن، mri ام آر آی، x ایکس، cafe کافه، taxi تاکسی، hotel هتل، restaurant رستوران،
-pizza پیتزا، hamburger همبرگر
+great گریت، little لیتل، old اولد، land لند، ireland آیرلند، science ساینس، nature نیچر، art آرت، rock راک،
+landscape لنداسکیپ، valley ولی، wilhelm ویلهلم، physics فیزیکس، medical مدیکال، health هلث، food فود،
+water واتر، fire فایر، world ورلد، war وار، peace پیس، earth ارث، moon مون، sun سان، sky اسکای، space اسپیس،
+park پارک، river ریور، street استریت، he هی، she شی، we وی، it ایت، be بی، do دو، so سو، up آپ، at ات، as از،
+an ان، or اور، if ایف، us آس، am ام، are آر، was واز، not نات، but بات، all آل، from فرام، this دیس، that دت،
+what وات، who هو، how هاو، why وای، when ون، where ور، name نیم، high های، low لو، show شو، tour تور،
+band بند، team تیم، league لیگ، cup کاپ، world ورلد، series سریز، season سیزن، festival فستیوال،
+awards اواردز، academy آکادمی، award اوارد، media مدیا، touch تاچ، layer لایر، services سرویسز،
+initiative اینیشیتیو، basketball بسکتبال، football فوتبال، volleyball والیبال، california کالیفرنیا،
+vitamin ویتامین، omega امگا، ph پی اچ، dna دی ان ای، rna آر ان ای، ct سی تی، scan اسکن، mri ام آر آی، x ایکس،
+cafe کافه، taxi تاکسی، hotel هتل، restaurant رستوران، pizza پیتزا، hamburger همبرگر
 """)

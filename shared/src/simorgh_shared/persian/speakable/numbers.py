@@ -18,8 +18,10 @@ LONGEST_CARDINAL_DIGITS = 3 * len(_SCALES)
 _LONGEST_FRACTION_READ_WHOLE = 3
 """More digits after the point than these are said one by one: سه ممیز یک چهار یک شش."""
 _NUMBER = r"\d{1,3}(?:[,٬،]\d{3})+(?!\d)|\d+"
-NUMBER = rf"(?:{_NUMBER})(?:[.٫]\d+)?(?![.٫]?\d)"
+NUMBER = rf"(?:{_NUMBER})(?:[.٫]\d+|٬\d{{1,2}}(?!\d))?(?![.٫]?\d)"
 """A whole number or a decimal, thousands marked or not, as the inside of a regular expression."""
+_MISTAKEN_POINT = re.compile(r"٬(?=\d{1,2}$)")
+"""۱۶۹٬۸: the mark of thousands typed for the point."""
 _MARKS_OF_THOUSANDS = re.compile("[,٬،]")
 
 
@@ -57,7 +59,8 @@ def fraction(numerator: int, denominator: int) -> str:
 
 def number(written: str) -> str:
     """What `NUMBER` matches, in words: thousands marks fall, a leading zero is said, a point is ممیز."""
-    whole, point, decimals = _MARKS_OF_THOUSANDS.sub("", written).replace("٫", ".").partition(".")
+    written = _MISTAKEN_POINT.sub(".", written).replace("٫", ".")
+    whole, point, decimals = _MARKS_OF_THOUSANDS.sub("", written).partition(".")
     spoken = whole_number(whole)
     return f"{spoken} ممیز {_decimals(decimals)}" if point and decimals else spoken
 

@@ -37,6 +37,7 @@ _SIGNS_IN_WORDS = re.compile("&")
 _BLANKS = re.compile(r"[^\S\n]+")
 _BLANK_BEFORE_ZWNJ = re.compile(f" +{ZWNJ}")
 _BLANK_BESIDE_MARK = re.compile(r" +(?=[.،؛:؟!…»)\n])|(?<=[«(\n]) +")
+_BRACKET_TOO_CLOSE = re.compile(r"(?<=[،.؛:»])\(")
 _EMPTY_PAIR = re.compile(r"\([\s.،؛:]*\)|«[\s.،؛:]*»")
 _PAUSES_IN_A_ROW = re.compile("[،؛](?:[ ]?[،؛])+|،(?= ?[.؟!:…])")
 _PAUSE_FIRST = re.compile(r"^[ ،؛:]+|(?<=[(«])[،؛: ]+", re.MULTILINE)
@@ -87,4 +88,5 @@ def _settled(text: str) -> str:
 def _mended(text: str) -> str:
     text = _BLANK_BEFORE_ZWNJ.sub(ZWNJ, _BLANKS.sub(" ", text))
     text = _BLANK_BESIDE_MARK.sub("", _EMPTY_PAIR.sub(" ", _MARK_ALONE.sub("", text)))
+    text = _BRACKET_TOO_CLOSE.sub(" (", text)
     return _PAUSE_FIRST.sub("", _PAUSES_IN_A_ROW.sub("،", text)).strip()
