@@ -55,6 +55,7 @@ ROUTES = (
     "routes.chat",
     "routes.conversations",
     "routes.stt",
+    "routes.evaluations",
     "routes.tts",
     "openai.models",
     "openai.chat",

@@ -41,6 +41,7 @@ tbody tr:last-child td { border-bottom: 0; }
 .number { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .said { display: block; overflow-wrap: anywhere; unicode-bidi: plaintext; }
 .said + .said { border-top: 1px dotted var(--line); margin-top: 3px; padding-top: 3px; }
+.words { font-size: 13px; } .words del { color: var(--bad); } .words ins { color: var(--good); }
 .lines { color: var(--quiet); font-size: 13px; min-width: 120px; overflow-wrap: anywhere; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 13px; overflow-wrap: anywhere; }
 svg { display: block; width: 100%; height: auto; }

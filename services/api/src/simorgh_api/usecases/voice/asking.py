@@ -107,7 +107,7 @@ def listen(session: Session, who: Principal, audio: Audio, form: ListeningForm, 
         "task": form.task,
         "language": code_of(form.language) or (model.languages[0] if len(model.languages) == 1 else None),
         "prompt": form.prompt or None,
-        "temperature": _temperatures(form.temperature),
+        "temperature": temperatures_from(form.temperature),
         "words": "word" in form.timestamp_granularities,
         "vad": form.vad_filter,
         "short_audio_s": bounds.short_audio_s,
@@ -155,6 +155,12 @@ def require_speakable(text: str, field: str, bounds: Bounds) -> None:
         raise TooLargeError("text_too_long", name=field, chars=len(text), limit=bounds.max_speech_chars)
 
 
+def temperatures_from(first: float) -> list[float]:
+    """The temperature that was asked for, and those that follow where a stretch comes out garbled."""
+    steps = int((1.0 - first) / _TEMPERATURE_STEP + 1e-6)
+    return [round(first + step * _TEMPERATURE_STEP, 3) for step in range(steps + 1)]
+
+
 def take_back(session: Session, project_id: str, job_id: str) -> bool:
     """Cancel a job that nobody waits for any more; False where it has ended or is gone."""
     try:
@@ -162,9 +168,3 @@ def take_back(session: Session, project_id: str, job_id: str) -> bool:
     except (ConflictError, NotFoundError):
         return False
     return True
-
-
-def _temperatures(first: float) -> list[float]:
-    """The temperature that was asked for, and those that follow where a stretch comes out garbled."""
-    steps = int((1.0 - first) / _TEMPERATURE_STEP + 1e-6)
-    return [round(first + step * _TEMPERATURE_STEP, 3) for step in range(steps + 1)]

@@ -51,6 +51,22 @@ def ears(session: Session, project_id: str, name: str | None, language: str | No
     return _require(known[0], language, task)
 
 
+def all_ears(session: Session, project_id: str, language: str | None) -> list[Ears]:
+    """The newest version of each model that hears the language, the newest model first.
+
+    Raises: NotFoundError where there is none.
+    """
+    newest: dict[str, Ears] = {}
+    for row in session.execute(_hearing(project_id)):
+        newest.setdefault(row.name, _ears(row.id, row.name, row.traits))
+    if not newest:
+        raise NotFoundError("no_transcription_model")
+    fitting = [one for one in newest.values() if one.hears(language)]
+    if not fitting:
+        raise NotFoundError("no_model_for_language", language=LANGUAGES.get(language or "", language))
+    return fitting
+
+
 def code_of(language: str | None) -> str | None:
     """Whisper's code of a language that somebody named.
 
