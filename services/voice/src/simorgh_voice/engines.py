@@ -32,6 +32,8 @@ class EngineLimits:
     devices: Sequence[str] = ()
     """GPUs that it sees; with none it works on the processor."""
     start_timeout_s: float = 60.0
+    long_gives_way: bool = True
+    """On the processor the long one runs when nobody else wants to (SCHED_IDLE); a GPU is only fed by it."""
 
 
 class Engines:
@@ -105,8 +107,10 @@ class Engines:
             "--memory-bytes": str(limits.memory_bytes),
             "--device": "cuda" if limits.devices else "cpu",
         }
+        gives_way = lane is Lane.LONG and limits.long_gives_way and not limits.devices
+        words = [*(word for option in options.items() for word in option), *(["--gives-way"] if gives_way else [])]
         return self._spawner.spawn(
-            [*self._command, *(word for option in options.items() for word in option)],
+            [*self._command, *words],
             environment=torch_child_environment(os.environ) | {"CUDA_VISIBLE_DEVICES": ",".join(limits.devices)},
             log_path=log_path,
         )

@@ -33,6 +33,7 @@ def main() -> None:
         memory_bytes=settings.voice_memory_bytes or psutil.virtual_memory().total // _SHARE_OF_MEMORY,
         devices=[device.id for device in devices.all],
         start_timeout_s=settings.engine_start_timeout_s,
+        long_gives_way=settings.voice_long_gives_way,
     )
     engines = Engines(limits)
     launcher = LocalLauncher(resources.folder, resources.store, resources.incoming, resources.sessions)

@@ -15,5 +15,7 @@ class VoiceSettings(WorkerSettings):
     voice_memory_bytes: int | None = Field(None, gt=0)
     """What the models of each engine may take; None: an eighth of the machine's memory."""
     voice_threads: int | None = Field(None, gt=0)
-    """Of each engine; None: as many as this process may use processors. The long engine gives way to all else."""
+    """Of each engine; None: as many as this process may use processors."""
+    voice_long_gives_way: bool = True
+    """Whether the long engine takes only the processor time that nobody else wants. A machine of its own may say no."""
     engine_start_timeout_s: float = Field(60.0, gt=0)

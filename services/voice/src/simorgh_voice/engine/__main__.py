@@ -16,7 +16,7 @@ def main() -> int:
     """Serve the one worker that listens; end with it."""
     arguments = _arguments()
     die_with_parent()
-    _give_way(arguments.lane, arguments.device)
+    _stand_back(arguments.gives_way)
     # Imported here: numpy and the engines read the number of threads when they are loaded.
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     from simorgh_voice.engine.serving import Engine
@@ -31,12 +31,9 @@ def main() -> int:
     return 0
 
 
-def _give_way(lane: str, device: str) -> None:
-    """Long work takes the processor that nobody else wants; of all processes an engine is the first to be sacrificed.
-
-    On a GPU the processor only feeds it.
-    """
-    if lane == Lane.LONG and device == "cpu":
+def _stand_back(gives_way: bool) -> None:
+    """One that gives way takes the processor that nobody else wants; any engine is the first to be sacrificed."""
+    if gives_way:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write("500")
@@ -48,6 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--lane", choices=[str(lane) for lane in Lane], required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--memory-bytes", type=int, required=True)
+    parser.add_argument("--gives-way", action="store_true", help="run under SCHED_IDLE")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     return parser.parse_args()
 
