@@ -1,9 +1,11 @@
 """A file comes, its job is waited for, and the text is worded as it was asked for (R-VOICE-1, R-VOICE-4, R-VOICE-7)."""
 
 import io
+import os
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -235,6 +237,23 @@ class TestStreams:
 
 
 class TestUploads:
+    def test_a_large_file_takes_no_memory(self, world: World) -> None:
+        """R-VOICE-4: it goes through the gateway in pieces, whatever its size."""
+        gateway = psutil.Process(world.gateway.pid)
+        send(world.client, NATIVE, clip=bytes(1_500_000))
+        world.hand.finish_hearing(world.hand.take())
+        seen = [gateway.memory_info().rss]
+
+        def is_queued() -> bool:
+            seen.append(gateway.memory_info().rss)
+            return _has_job(world, 39_000_000)
+
+        with meanwhile(lambda: send(world.client, NATIVE, clip=os.urandom(39_000_000))) as answer:
+            world.hand.engine.wait(is_queued, "the file is stored")
+        assert answer().status_code == 202
+        assert max(seen) - seen[0] < 20_000_000
+        world.hand.finish_hearing(world.hand.take())
+
     def test_what_is_too_large_is_refused_while_it_comes(self, world: World) -> None:
         """R-VOICE-7: 413, whether the size was told before or not."""
         big = bytes(40_000_001)
@@ -276,3 +295,9 @@ class TestUploads:
             left = "SELECT (SELECT count(*) FROM files WHERE id = :f), count(*) FROM transcripts WHERE job_id = :j"
             found = session.execute(sa.text(left), {"f": lease.spec["file_id"], "j": lease.job_id}).one()
         assert tuple(found) == (0, 0)
+
+
+def _has_job(world: World, num_bytes: int) -> bool:
+    query = sa.text("SELECT count(*) FROM jobs WHERE spec ->> 'bytes' = CAST(:bytes AS text)")
+    with world.hand.engine.sessions() as session:
+        return bool(session.scalar(query, {"bytes": num_bytes}))
