@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from torch import nn
 from torch.nn.utils import parametrize
 from transformers import VitsConfig, VitsModel
 from transformers.utils import logging as transformers_logging
 
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.speech.voices import language_of_name, language_of_three_letters
+from simorgh_voice.engine.synthesis.layers import ReducedDecoder
 from simorgh_voice.engine.synthesis.letters import Letters
 from simorgh_voice.engine.synthesis.voices import Cancelled, Utterance
 
-_MOST_LETTERS = 1_000  # attention grows with the square; sentences are cut far below
+_WORKING_BYTES = 256 << 20  # a sentence of 20 s in bfloat16
 
 
 class VitsVoice:
@@ -54,14 +54,11 @@ class VitsVoice:
             raise Cancelled
         torch.manual_seed(zlib.crc32(sentence.encode("utf-8", "replace")))
         with torch.inference_mode():
-            ids_BT = torch.tensor([numbers[:_MOST_LETTERS]], device=self._device)
+            ids_BT = torch.tensor([numbers], device=self._device)
             rate = float(self._model.config.speaking_rate) * speed
             spoken = self._model(input_ids=ids_BT, speaking_rate=rate, speaker_id=0 if self._has_speakers else None)
             samples = spoken.waveform[0].float().cpu().numpy()
         return Utterance(np.nan_to_num(samples), dropped)
-
-
-_WORKING_BYTES = 256 << 20  # measured: a sentence of 20 s in bfloat16
 
 
 def load(model_dir: Path, *, device: str, threads: int) -> VitsVoice:
@@ -87,7 +84,7 @@ def load(model_dir: Path, *, device: str, threads: int) -> VitsVoice:
     _compute_weights_once(model)
     is_reduced = computes_in_bfloat16(device)
     if is_reduced:
-        _reduce(model)
+        model.decoder = ReducedDecoder(model.decoder)
     model.to(device)
     return VitsVoice(model, letters, _language(model_dir, letters), device, is_reduced)
 
@@ -104,35 +101,6 @@ def _compute_weights_once(model: VitsModel) -> None:
     for module in model.modules():
         if parametrize.is_parametrized(module):
             parametrize.remove_parametrizations(module, "weight")
-
-
-def _reduce(model: VitsModel) -> None:
-    model.decoder.to(torch.bfloat16)
-    model.decoder.conv_post = _InFull(model.decoder.conv_post.to(torch.float32))
-    model.decoder = _InBfloat16(model.decoder)
-
-
-class _InBfloat16(nn.Module):
-    def __init__(self, decoder: nn.Module) -> None:
-        super().__init__()
-        self.decoder = decoder
-
-    def forward(self, spectrogram_BCT: torch.Tensor, speaker_BC1: torch.Tensor | None = None) -> torch.Tensor:
-        speaker = None if speaker_BC1 is None else speaker_BC1.to(torch.bfloat16)
-        sound_B1S: torch.Tensor = self.decoder(spectrogram_BCT.to(torch.bfloat16), speaker)
-        return sound_B1S
-
-
-class _InFull(nn.Module):
-    """A bfloat16 sample has 8 bits: one could hear it."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, hidden_BCS: torch.Tensor) -> torch.Tensor:
-        sound_B1S: torch.Tensor = self.layer(hidden_BCS.float())
-        return sound_B1S
 
 
 def _language(folder: Path, letters: Letters) -> str:
