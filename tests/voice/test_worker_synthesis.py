@@ -1,6 +1,7 @@
 """The voice worker with real processes: texts become speech, told part by part."""
 
 import io
+import os
 from collections.abc import Iterator
 
 import av
@@ -116,6 +117,24 @@ class TestEngines:
             assert session.execute(query, {"id": job_id}).one().outcome == "crashed"
         assert engine.processes[1].poll() is None
 
+    def test_a_text_that_ends_engines_is_given_up_and_the_worker_goes_on(self, engine: Engine) -> None:
+        """R-VOICE-1: three attempts, a sentence that says how it ended, and the next text is spoken."""
+        job_id = speak(engine, TEXT * 400, lane=Lane.LONG)
+        for attempt in (1, 2, 3):
+            engine.wait(lambda attempt=attempt: num_parts(engine, job_id, attempt) > 0, f"attempt {attempt} speaks")
+            engines_of(engine)["long"].kill()
+        job = engine.wait_status(job_id, "failed", "succeeded")
+        assert job.error is not None
+        assert (job.error["code"], job.failures_in_row) == ("child_crashed", 3)
+        assert "signal 9 3 times in a row" in job.error["message"]
+        assert engine.wait_status(speak(engine, lane=Lane.LONG), "succeeded", "failed").status == "succeeded"
+
+
+def num_parts(engine: Engine, job_id: str, attempt: int) -> int:
+    with engine.sessions() as session:
+        query = "SELECT count(*) FROM job_events WHERE job_id = :id AND attempt = :attempt AND type = 'part'"
+        return session.scalar(sa.text(query), {"id": job_id, "attempt": attempt}) or 0
+
 
 def ask(engine: Engine, job_id: str, desired: DesiredState) -> None:
     with engine.sessions.begin() as session:
@@ -134,6 +153,4 @@ def engines_of(engine: Engine) -> dict[str, psutil.Process]:
 
 
 def os_policy(pid: int) -> int:
-    import os
-
     return os.sched_getscheduler(pid)

@@ -39,8 +39,11 @@ class EngineLimits:
 class Engines:
     """The warm children, by lane. A worker's slots see to it that no lane lends more of them than it has slots."""
 
-    def __init__(self, limits: EngineLimits, command: Sequence[str] = ENGINE_COMMAND) -> None:
+    def __init__(
+        self, limits: EngineLimits, command: Sequence[str] = ENGINE_COMMAND, let_go_s: float = _LET_GO_S
+    ) -> None:
         self._limits = limits
+        self._let_go_s = let_go_s
         self._command = list(command)
         self._spawner = Spawner()
         self._folder = EngineFolder()
@@ -57,7 +60,7 @@ class Engines:
         try:
             yield engine
         finally:
-            engine.let_go(_LET_GO_S)
+            engine.let_go(self._let_go_s)
             if engine.is_idle:
                 with self._lock:
                     self._idle[lane].append(engine)
