@@ -13,6 +13,7 @@ from faster_whisper.transcribe import get_suppressed_tokens
 
 from simorgh_shared.audio.samples import SAMPLE_RATE, Samples
 from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_shared.speech.languages import LANGUAGES
 
 FRAMES_PER_S = 100
 _FULL_WINDOW_S = 30
@@ -57,7 +58,8 @@ class Transcriber:
 
         Raises: InvalidInputError (speech_language_unknown, speech_task_unfit).
         """
-        if self._whisper.hf_tokenizer.token_to_id(f"<|{language}|>") is None and self.is_multilingual:
+        is_known = language in LANGUAGES and self._whisper.hf_tokenizer.token_to_id(f"<|{language}|>") is not None
+        if self.is_multilingual and not is_known:
             raise InvalidInputError("speech_language_unknown", language=language)
         if not self.is_multilingual:
             if language != "en":
@@ -82,9 +84,10 @@ class Transcriber:
         summed: dict[str, float] = {}
         for told, num_frames in zip(self._model.detect_language(encoded.storage), encoded.num_frames, strict=True):
             for token, probability in told:
-                summed[token] = summed.get(token, 0.0) + probability * num_frames
-        token = max(summed, key=lambda token: summed[token])
-        return token[2:-2], summed[token] / max(sum(encoded.num_frames), 1)
+                if token[2:-2] in LANGUAGES:
+                    summed[token[2:-2]] = summed.get(token[2:-2], 0.0) + probability * num_frames
+        language = max(summed, key=lambda language: summed[language])
+        return language, round(summed[language] / max(sum(encoded.num_frames), 1), 4)
 
     def decode(self, encoded: "Encoded", tokenizer: Any, prompt: str | None, choice: Choice) -> list[Hypothesis]:
         """What is said in each chunk of a batch, without times: text with times in it left sentences out."""

@@ -96,7 +96,6 @@ class _Run:
         self._speech_s = resume.speech_s if resume else 0.0
         self._language = spec.language or (resume.language if resume else None)
         self._probability: float | None = 1.0 if spec.language else (resume.language_probability if resume else None)
-        self._earliest_s = self._position / SAMPLE_RATE
         self._hearing: Hearing | None = None
 
     def over(self, blocks: Iterable[Samples]) -> dict[str, Any]:
@@ -143,13 +142,18 @@ class _Run:
         if self._hearing is None:
             self._hearing = Hearing(self._transcriber, self._spec, self._language, self._check)
         heard = self._hearing.hear(group.chunks, encoded)
-        segments = segments_of(heard, with_words=self._spec.words, earliest_s=self._earliest_s)
-        return to_builtins(segments)
+        return to_builtins(
+            segments_of(
+                heard,
+                with_words=self._spec.words,
+                earliest_s=group.start / SAMPLE_RATE,
+                latest_s=group.next_start / SAMPLE_RATE,
+            )
+        )
 
     def _tell(self, group: Group, segments: list[dict[str, Any]]) -> None:
         speech_s = sum(chunk.duration_s for chunk in group.chunks)
         self._speech_s = round(self._speech_s + speech_s, 3)
-        self._earliest_s = group.next_start / SAMPLE_RATE
         self._say(
             {
                 "type": "transcribed",

@@ -14,17 +14,25 @@ _MOST_CHARACTERS = 120
 _SHORTEST_S = 0.02
 
 
-def segments_of(heard: Iterable[Heard], *, with_words: bool, earliest_s: float) -> list[Segment]:
-    """The segments of a group in the order of their times, which never run backwards; numbered from 0."""
+def segments_of(heard: Iterable[Heard], *, with_words: bool, earliest_s: float, latest_s: float) -> list[Segment]:
+    """The segments of a group in the order of their times, numbered from 0.
+
+    They overlap nowhere and stay within the group, so that the next group's need not know of them.
+    """
     found = [_segment(one, part, with_words) for one in heard for part in _parts(_in_file(one))]
     found.sort(key=lambda segment: segment.start)
-    segments: list[Segment] = []
+    starts, ends = [], []
     for segment in found:
-        start = max(segment.start, earliest_s)
-        end = max(segment.end, start + _SHORTEST_S)
-        segments.append(_placed(segment, len(segments), round(start, 3), round(end, 3)))
-        earliest_s = segments[-1].end
-    return segments
+        starts.append(max(segment.start, earliest_s))
+        ends.append(max(segment.end, starts[-1] + _SHORTEST_S))
+        earliest_s = ends[-1]
+    for number in reversed(range(len(found))):
+        ends[number] = min(ends[number], latest_s)
+        starts[number] = latest_s = min(starts[number], ends[number] - _SHORTEST_S)
+    return [
+        _placed(segment, number, round(starts[number], 3), round(ends[number], 3))
+        for number, segment in enumerate(found)
+    ]
 
 
 def _in_file(heard: Heard) -> list[TimedWord]:
