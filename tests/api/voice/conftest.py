@@ -35,14 +35,10 @@ class World:
         """Signed in."""
         return self.account.client
 
-    def openai(self, **how: float) -> openai.OpenAI:
+    def openai(self) -> openai.OpenAI:
         """OpenAI's own client."""
-        return openai.OpenAI(
-            base_url=f"{self.gateway.url}/v1",
-            api_key=self.account.access_token,
-            max_retries=0,
-            timeout=how.get("t", 60),
-        )
+        url, key = f"{self.gateway.url}/v1", self.account.access_token
+        return openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=60)
 
 
 def send_model(client: httpx.Client, name: str, files: dict[str, bytes]) -> str:

@@ -111,6 +111,16 @@ class TestShortClips:
             world.hand.fail(world.hand.take(), error)
         assert told(answer(), status, error.code) == str(error)
 
+    def test_answers_are_counted(self, world: World) -> None:
+        """R-OPS-5: by kind, surface and outcome alone."""
+        name = 'simorgh_voice_answers_total{kind="transcribe",outcome="answered",surface="api"}'
+        before = _metric(world, name)
+        with meanwhile(lambda: send(world.client, NATIVE)) as answer:
+            world.hand.finish_hearing(world.hand.take())
+        assert answer().status_code == 200
+        assert _metric(world, name) == before + 1
+        assert _metric(world, 'simorgh_voice_wait_seconds_count{kind="transcribe",surface="api"}') >= 1
+
     def test_a_job_that_somebody_cancels_is_a_conflict(self, world: World) -> None:
         """R-JOB-1: nobody waits for what does not come; SDKs do not try again."""
         with meanwhile(lambda: send(world.client, TRANSCRIPTIONS)) as answer:
@@ -295,6 +305,11 @@ class TestUploads:
             left = "SELECT (SELECT count(*) FROM files WHERE id = :f), count(*) FROM transcripts WHERE job_id = :j"
             found = session.execute(sa.text(left), {"f": lease.spec["file_id"], "j": lease.job_id}).one()
         assert tuple(found) == (0, 0)
+
+
+def _metric(world: World, name: str) -> float:
+    lines = world.client.get("/metrics").text.splitlines()
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), 0.0)
 
 
 def _has_job(world: World, num_bytes: int) -> bool:
