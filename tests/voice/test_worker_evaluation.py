@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from simorgh_shared.db.models import File
 from simorgh_shared.domain.jobs import JobType, Queue
 from simorgh_shared.persian.scoring import score_corpus
 from tests.support.audio_sets import ClipFile, add_audio_set
@@ -204,6 +205,15 @@ class TestEvaluation:
         assert sorted(one["name"] for one in found["models"]) == sorted(NAMES)
         assert found["report"]["num_rows"] == 2
         assert {one["reference"] for one in found["report"]["samples"]} == set(TEXTS[:2])
+
+    def test_a_deleted_evaluation_leaves_no_report(self, world: World, dataset_id: str) -> None:
+        """R-SEC-7: what was said in the clips goes with the job that tells it."""
+        job_id = world.ended(world.queued(dataset_id=dataset_id, models=["second"], limit=1))["job"]["id"]
+        result = world.engine.job(job_id).result or {}
+        assert world.client.delete(f"/api/jobs/{job_id}").status_code == 200
+        with world.engine.sessions() as session:
+            assert session.get(File, result["report_file_id"]) is None
+            assert session.get(File, result["samples_file_id"]) is None
 
 
 class TestKilled:

@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, str] = {
     "chat": "talk to a model",
     "transcribe": "write down what is said in an audio file",
     "speak": "have a text spoken into an audio file",
+    "evaluate-speech": "compare models by what they hear in an audio set",
     "models": "upload, list, look at, download, verify and delete models",
     "status": "show a platform's processes or parts, and its active jobs",
 }
@@ -40,8 +41,9 @@ class _Commands(click.Group):
         """One command."""
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"simorgh_cli.commands.{_MODULES.get(cmd_name, cmd_name)}")
-        command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = import_module(f"simorgh_cli.commands.{_MODULES.get(cmd_name, name)}")
+        command = getattr(module, name)
         assert isinstance(command, click.Command)
         return command
 

@@ -42,6 +42,14 @@ _IN_OUR_WORDS: Sequence[tuple[re.Pattern[str], str]] = tuple(
         ),
         (r"GET /api/tts/voices lists those that there are", "See those that there are with: simorgh speak --voices"),
         (r"GET /api/tts/jobs/(\S+) shows how far it is\.", r"Wait for it with: simorgh speak --job \1"),
+        (
+            r"with POST /api/datasets/uploads\.",
+            "with: simorgh datasets upload FILE.zip",
+        ),
+        (
+            r"GET /api/stt/evaluations/(\S+) shows how far it is\.",
+            r"Wait for it with: simorgh evaluate-speech --job \1",
+        ),
         (r"Name one of GET /api/tts/voices\.", "Name one of: simorgh speak --voices"),
         (r"folder with POST /api/models/upload\.", "folder with: simorgh models upload FOLDER"),
         (r"GET /v1/models lists those that there are\.", "See those that there are with: simorgh models"),

@@ -1,5 +1,6 @@
-"""What `transcribe` and `speak` do alike: wait for a job, and say why there is nothing."""
+"""What commands that wait for voice jobs do alike: follow one to its end, and say why there is nothing."""
 
+from collections.abc import Callable
 from typing import Any
 
 from simorgh_cli.api import voice
@@ -17,13 +18,18 @@ def tell_of_job(job_id: str) -> None:
     note(f"This takes a while: job {job_id}. Ctrl-C leaves it alone.")
 
 
-def finished(connection: Connection, job_id: str, what: str) -> dict[str, Any]:
-    """The job once it has succeeded.
+def finished(
+    connection: Connection,
+    job_id: str,
+    what: str,
+    shown: Callable[[dict[str, Any]], dict[str, Any]] = lambda job: job,
+) -> dict[str, Any]:
+    """The job once it has succeeded; `shown` makes of it what the bar shows.
 
     Raises: ConflictError with why it has not, RefusedError, LostError.
     """
     with following(what) as show:
-        job = voice.ended(connection, job_id, show)
+        job = voice.ended(connection, job_id, lambda now: show(shown(now)))
     if job["status"] == JobStatus.SUCCEEDED:
         return job
     error = job.get("error") or {}

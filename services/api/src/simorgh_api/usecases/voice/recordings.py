@@ -93,10 +93,12 @@ def is_kept(session: Session, project_id: str, now: State) -> bool:
 
 
 def let_go(session: Session, job_id: str) -> None:
-    """Drop the audio and the text of a voice job that has ended; of any other job nothing."""
+    """Drop audio, text and report of a voice job that has ended; of any other job nothing."""
     row = session.execute(sa.select(Job.type, Job.spec, Job.result).where(Job.id == job_id)).one_or_none()
-    if row is None or row.type not in (JobType.TRANSCRIBE, JobType.SYNTHESIZE):
+    if row is None or row.type not in (JobType.TRANSCRIBE, JobType.SYNTHESIZE, JobType.EVALUATE_SPEECH):
         return
-    ids = [value for value in (row.spec.get("file_id"), (row.result or {}).get("file_id")) if isinstance(value, str)]
-    session.execute(sa.delete(File).where(File.id.in_(ids), File.purpose.in_(("audio", "speech"))))
+    made = row.result or {}
+    named = (row.spec.get("file_id"), *(made.get(name) for name in ("file_id", "report_file_id", "samples_file_id")))
+    ids = [value for value in named if isinstance(value, str)]
+    session.execute(sa.delete(File).where(File.id.in_(ids), File.purpose.in_(("audio", "speech", "evaluation"))))
     session.execute(sa.delete(Transcript).where(Transcript.job_id == job_id))
