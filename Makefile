@@ -15,7 +15,7 @@ TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up text-models voice-models test check lint types imports format contract trial-large-upload bench-ingest bench-train bench-checkpoint bench-voice lock clean clean-data
+.PHONY: help setup run up text-models voice-models test check lint types imports format contract trial-large-upload trial-long-audio bench-ingest bench-train bench-checkpoint bench-voice lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ contract: $(STAMP) ## Write contracts/openapi.json from the code
 
 trial-large-upload: $(STAMP) ## Send 5 GB straight to storage with a client that is killed twice (20 GB of disk, minutes)
 	$(BIN)/python benchmarks/large_upload.py
+
+trial-long-audio: $(STAMP) $(WHISPER)/model.bin ## An hour of speech with engine and worker killed meanwhile, and short clips beside it (minutes)
+	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/long_audio.py --whisper $(WHISPER)
 
 bench-ingest: $(STAMP) ## An upload through the gateway, checked and stored, beside a bare decoding loop over the same file
 	$(BIN)/python benchmarks/ingest.py
