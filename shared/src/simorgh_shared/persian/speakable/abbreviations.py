@@ -11,14 +11,14 @@ _DOTTED = table("""
 ه.ش هجری شمسی، ه.ق هجری قمری، ه.خ هجری خورشیدی، ق.م قبل از میلاد، پ.م پیش از میلاد، ب.م بعد از میلاد،
 پ.ه پیش از هجرت، ق.ه قبل از هجرت، ق.ظ قبل از ظهر، ب.ظ بعد از ظهر، ر.ک رجوع کنید، ر.ج رجوع کنید، ن.ک نگاه کنید،
 پ.ن پی‌نوشت، ج.ا جمهوری اسلامی، ج.ا.ا جمهوری اسلامی ایران، ص.پ صندوق پستی، ک.پ کد پستی،
-ش.م.ر شیمیایی میکروبی رادیواکتیو، ه.م همان منبع
+ش.م.ر شیمیایی میکروبی رادیواکتیو، ه.م همان منبع، ق.ا قانون اساسی
 """)
 _REVERENCE = table("""
 ص صلی الله علیه و آله، صلعم صلی الله علیه و سلم، ع علیه‌السلام، س سلام الله علیها، عج عجل الله تعالی فرجه،
 ره رحمة الله علیه، رض رضی الله عنه، قده قدس سره، مد ظله مد ظله العالی، دام ظله دام ظله
 """)
 _BEFORE_NUMBER = table("""
-ص صفحهٔ، صص صفحات، ج جلد، ش شمارهٔ، شم شمارهٔ، ف فصل، م مادهٔ
+ص صفحهٔ، صص صفحات، ج جلد، ش شمارهٔ، شم شمارهٔ، ف فصل، م مادهٔ، پ پلاک، ط طبقهٔ
 """)
 _UNAMBIGUOUS_BEFORE_NUMBER = ("ص", "صص", "ج", "ش")
 """The others need their full stop: ف. ۳; alone they may be anything."""
@@ -44,8 +44,10 @@ _NUMBERED = re.compile(
     rf"{_NO_LETTER_BEFORE}(?:({any_of(_UNAMBIGUOUS_BEFORE_NUMBER)})[.:]?|({any_of(_BEFORE_NUMBER)})\.) ?(?=\d)"
 )
 _YEAR = re.compile(rf"(?<=\d\d\d)(?: ?|{ZWNJ})([مشقخ])(?:\.(?![{WORD}])|(?= ?[)–،-]))")
+_YEAR_CLOSE = re.compile(r"(?<![\d.,/:٫٬-])((?:1\d|20)\d\d)م(?![" + WORD + "])")
 _YEAR_SAID = re.compile(rf"((?:سال|سال‌های|متولد|درگذشتهٔ?|زادهٔ?) \d{{3,4}}) ?([مشق]){NO_LETTER}")
 _DOCTOR = re.compile(rf"{_NO_LETTER_BEFORE}د\. ?(?=[{LETTERS}]{{2}})")
+_STREET = re.compile(rf"{_NO_LETTER_BEFORE}(?<![.] )خ\. ?(?=[{LETTERS}]{{2}})")
 _AND_SO_ON = re.compile(rf"{_NO_LETTER_BEFORE}(?:الخ|إلخ)(?![{WORD}])\.?")
 _LIGATURE = re.compile(f"([{''.join(_LIGATURES)}])")
 _DOT_INSIDE = re.compile(rf"(?<=[{LETTERS}{MARKS}])\.(?=[{LETTERS}])")
@@ -67,10 +69,12 @@ RULES = (
     Rule(_IN_BRACKETS, lambda found: _REVERENCE[found[1]]),
     Rule(_ANY_DOTTED, _dotted),
     Rule(_YEAR_OF_HEGIRA, lambda found: f"هجری {_BEHIND_YEAR[found[1]]}"),
+    Rule(_YEAR_CLOSE, lambda found: f"{found[1]} میلادی"),
     Rule(_YEAR_SAID, lambda found: f"{found[1]} {_BEHIND_YEAR[found[2]]}"),
     Rule(_YEAR, lambda found: _BEHIND_YEAR[found[1]]),
     Rule(_NUMBERED, _numbered),
     Rule(_DOCTOR, lambda _: "دکتر"),
+    Rule(_STREET, lambda _: "خیابان"),
     Rule(_AND_SO_ON, lambda _: "الی آخر"),
 )
 

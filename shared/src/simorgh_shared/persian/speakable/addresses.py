@@ -30,6 +30,11 @@ _URL = re.compile(
 _EMAIL = re.compile(
     r"(?<![\w.+-])(?:mailto:)?([\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[a-z]{2,24})(?![\w-])", re.IGNORECASE
 )
+_FILE = re.compile(
+    r"(?<![\w/.-])([\w-]{1,64}\.(?:pdf|docx?|xlsx?|pptx?|jpe?g|png|gif|svg|mp[34]|wav|zip|rar|txt|csv|html?|py|js|json|xml|exe|apk))"
+    r"(?![\w-])",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"(?<![\w@])@(\w+(?:\.\w+)*)")
 _TAG = re.compile(rf"(?<![\w&#])#((?!\d+\b)\w[\w{WORD}]*)")
 _PIECE = re.compile(r"[A-Za-z]+|\d+|[^\W\d_A-Za-z][^\W\d_A-Za-z\u200c]*|[^\w\s]|_")
@@ -67,6 +72,7 @@ def _email(found: re.Match[str]) -> str:
 RULES = (
     Rule(_EMAIL, _email),
     Rule(_URL, lambda found: _address(found[1] or found[2])),
+    Rule(_FILE, lambda found: " ".join(_pieces(found[1], is_host=False))),
     Rule(_NAME, lambda found: f"ات ساین {' '.join(_pieces(found[1], is_host=False))}"),
     Rule(_TAG, lambda found: f"هشتگ {found[1].replace('_', ' ')}"),
 )

@@ -32,7 +32,7 @@ _MEASURED = re.compile(
 _VERSION = re.compile(r"(?<![\d.,/:])v?(\d+(?:\.\d+){2,})(?![\d/]|\.\d)")
 _OF_VERSION = re.compile(r"(?:(?:نسخهٔ?|نسخهٔ? ی|ورژن|ویرایش|نگارش|version|[A-Za-z+#]{2,}) |\b[vV]\.?)$", re.IGNORECASE)
 _SHORT_VERSION = re.compile(rf"(?<![\d.,/:])(\d+)\.(\d+)(?!\d|[.,/]\d| ?(?:{_MEASURED.pattern}))")
-_SPACED_MINUS = re.compile(r"(?<=\d) ?[−] ?(?=\d)|(?<=\d) - (?=\d+(?: [-+×÷] \d+)* ?=)")
+_SPACED_MINUS = re.compile(r"(?<=\d) ?[−] ?(?=\d)|(?<=\d) - (?=\d+(?: [-+×÷] \d+){0,8} ?=)")
 _TIMES_TEN = re.compile(r"(?<=[\d)]) ?[×*] ?(?=10 ?(?:\^|به توان|[⁰¹²³⁴-⁹⁻]))|(?<=\d)[×*](?=\d+ ?=)")
 _TIMES = re.compile(r"(?<=[\d)]) [×*xX] (?=[\d(])")
 _BY = re.compile(r"(?<=\d)[×xX*](?=\d)|(?<=\d) [×xX*] (?=\d+(?:[.٫]\d+)? ?(?:[cm]?m\b|متر|سانتی|میلی|پیکسل|اینچ|px\b))")

@@ -31,7 +31,7 @@ _JOINED = f"(?:\u200d[\u2640\u2642\u2695-\u27bf\U0001f300-\U0001faff][{_SKIN_AND
 _NAMED = re.compile(rf"({any_of(_NAMES)})[{_SKIN_AND_SELECTORS}]*{_JOINED}(?: ?\1[{_SKIN_AND_SELECTORS}]*{_JOINED})*")
 _KEYCAP = re.compile("([0-9#*])\ufe0f?\u20e3")
 _EMOTICON = re.compile(
-    r"(?<![\w:])(?:[:;=]['’-]?(?:[DPp](?!\w)|[()\[\]|*]+(?!\w))|<3(?!\d)|\(+[:;](?!\S))|(?<!\S)[xX]D(?!\w)"
+    r"(?<![\w:])(?:[:;=]['’-]?(?:[DPp](?!\w)|[()\[\]|*]+(?!\w))|<3(?!\d)|(?<!\()\(+[:;](?!\S))|(?<!\S)[xX]D(?!\w)"
 )
 
 RULES = (

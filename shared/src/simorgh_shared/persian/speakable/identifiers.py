@@ -22,10 +22,11 @@ _NATIONAL_WRITTEN = re.compile(rf"{_BEGINS}(\d{{3}})-(\d{{6}})-(\d){_ENDS}")
 _POSTAL = re.compile(rf"(کد ?پستی{_BETWEEN})(\d{{5}})-?(\d{{5}}){_ENDS}")
 _POSTAL_WRITTEN = re.compile(rf"{_BEGINS}(\d{{5}})-(\d{{5}}){_ENDS}")
 _SECRET = re.compile(
-    r"((?:کد (?:تأیید|تایید|رهگیری|پیگیری|فعال‌?سازی|امنیتی)|رمز(?: عبور| دوم| پویا)?|شمارهٔ? (?:حساب|شناسنامه|پیگیری))"
+    r"((?:کد (?:تأیید|تایید|رهگیری|پیگیری|فعال‌?سازی|امنیتی)|رمز(?: عبور| دوم| پویا)?"
+    r"|شمارهٔ? (?:شناسنامه|پیگیری)|(?:شمارهٔ? )?حساب)"
     rf"{_BETWEEN})(?<!\d)(\d{{4,20}}){_ENDS}"
 )
-_INTERNATIONAL = re.compile(rf"(?<![\w+])(\+|00)(\d{{1,3}})((?:[ -]?\(?\d{{1,10}}\)?)+){_ENDS}")
+_INTERNATIONAL = re.compile(rf"(?<![\w+])(\+|00)(\d{{1,3}})((?:[ -]?\(?\d++\)?+)++){_ENDS}")
 _MOBILE = re.compile(rf"{_BEGINS}(?<![\d-])(09\d\d)[ -]?(\d{{3}})[ -]?(\d\d)[ -]?(\d\d){_ENDS}")
 _SUBSCRIBER = r"\d{4}[ -]?\d{4}|\d{3}[ -]?\d{4}|\d{4}[ -]\d{2}[ -]\d{2}"
 _LANDLINE = re.compile(rf"{_BEGINS}(?<![\d-])\(?(0[1-8]\d)\)?[ -]?({_SUBSCRIBER}){_ENDS}")

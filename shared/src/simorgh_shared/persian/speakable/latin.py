@@ -65,6 +65,7 @@ c++ سی پلاس پلاس، c# سی شارپ، f# اف شارپ، .net دات �
 q&a کیو اند ای، b2b بی تو بی، mp3 ام پی تری، mp4 ام پی فور، wi-fi وای‌فای، h2o اچ دو او، 4k فور کی
 """)
 _WITH_SIGNS = re.compile(rf"(?<![\w.])(?:{any_of(_SIGNED)})(?![A-Za-z0-9])", re.IGNORECASE)
+_MODEL_NAME = re.compile(r"(?<![\w.@/-])[A-Za-z][A-Za-z0-9.]{0,40}(?:-[A-Za-z0-9.]{1,40}){1,8}(?![\w/@-])")
 _THREE_D = re.compile(r"(?<![\w.])([23])D(?!\w)")
 _DOTTED_ACRONYM = re.compile(r"(?<![A-Za-z])(?:[A-Za-z]\.){2,}[A-Za-z]?(?![a-z])")
 _POSSESSIVE = re.compile(r"(?<=[A-Za-z])['’](?:s\b)?")
@@ -131,6 +132,7 @@ def _greek(found: re.Match[str]) -> str:
 SIGNED = (
     Rule(_PHONETIC, lambda _: ""),  # how a name sounds, which is what is being said anyway
     Rule(_WITH_SIGNS, lambda found: _SIGNED[found.group().lower()]),
+    Rule(_MODEL_NAME, lambda found: found.group().replace("-", " ")),
     Rule(_THREE_D, lambda found: f"{'دو' if found[1] == '2' else 'سه'}\u200cبعدی"),
 )
 """Names with signs or digits in them, before either is read alone."""

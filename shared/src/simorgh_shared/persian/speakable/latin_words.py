@@ -60,12 +60,12 @@ green گرین، king کینگ، queen کویین، prince پرنس، day دی،
 great گریت، little لیتل، old اولد، land لند، ireland آیرلند، science ساینس، nature نیچر، art آرت، rock راک،
 landscape لنداسکیپ، valley ولی، wilhelm ویلهلم، physics فیزیکس، medical مدیکال، health هلث، food فود،
 water واتر، fire فایر، world ورلد، war وار، peace پیس، earth ارث، moon مون، sun سان، sky اسکای، space اسپیس،
-park پارک، river ریور، street استریت، he هی، she شی، we وی، it ایت، be بی، do دو، so سو، up آپ، at ات، as از،
-an ان، or اور، if ایف، us آس، am ام، are آر، was واز، not نات، but بات، all آل، from فرام، this دیس، that دت،
-what وات، who هو، how هاو، why وای، when ون، where ور، name نیم، high های، low لو، show شو، tour تور،
-band بند، team تیم، league لیگ، cup کاپ، world ورلد، series سریز، season سیزن، festival فستیوال،
-awards اواردز، academy آکادمی، award اوارد، media مدیا، touch تاچ، layer لایر، services سرویسز،
-initiative اینیشیتیو، basketball بسکتبال، football فوتبال، volleyball والیبال، california کالیفرنیا،
-vitamin ویتامین، omega امگا، ph پی اچ، dna دی ان ای، rna آر ان ای، ct سی تی، scan اسکن، mri ام آر آی، x ایکس،
-cafe کافه، taxi تاکسی، hotel هتل، restaurant رستوران، pizza پیتزا، hamburger همبرگر
+park پارک، river ریور، street استریت، id آی دی، path پث، year ییر، years ییرز، report ریپورت، old اولد، he هی،
+she شی، we وی، it ایت، be بی، do دو، so سو، up آپ، at ات، as از، an ان، or اور، if ایف، us آس، am ام، are آر،
+was واز، not نات، but بات، all آل، from فرام، this دیس، that دت، what وات، who هو، how هاو، why وای، when ون،
+where ور، name نیم، high های، low لو، show شو، tour تور، band بند، team تیم، league لیگ، cup کاپ، world ورلد،
+series سریز، season سیزن، festival فستیوال، awards اواردز، academy آکادمی، award اوارد، media مدیا، touch تاچ،
+layer لایر، services سرویسز، initiative اینیشیتیو، basketball بسکتبال، football فوتبال، volleyball والیبال،
+california کالیفرنیا، vitamin ویتامین، omega امگا، ph پی اچ، dna دی ان ای، rna آر ان ای، ct سی تی، scan اسکن،
+mri ام آر آی، x ایکس، cafe کافه، taxi تاکسی، hotel هتل، restaurant رستوران، pizza پیتزا، hamburger همبرگر
 """)

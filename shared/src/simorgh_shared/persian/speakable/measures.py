@@ -3,7 +3,7 @@
 import re
 
 from simorgh_shared.persian.speakable.numbers import NUMBER
-from simorgh_shared.persian.speakable.rules import NO_LETTER, Rule
+from simorgh_shared.persian.speakable.rules import AMOUNT, NO_LETTER, Rule
 from simorgh_shared.persian.speakable.tables import any_of, table
 
 _UNITS = table("""
@@ -36,7 +36,7 @@ _SPELLED = table("""
 """)
 _UNIT = f"(?:{any_of(_PREFIXED)})"
 _POWER = "([²³]|[23](?![0-9.,/]))?"
-_BEFORE = r"(?<=[\d½⅓⅔¼¾⅛])(?: ?|\u200c)"
+_BEFORE = r"(?<=[\d½⅓⅔¼¾⅛⁰¹⁴-⁹])(?: ?|\u200c)"
 _OVER = f"(?:/({any_of({*_PREFIXED, *_SPELLED})}){_POWER})?"
 _UNIT_BEHIND = re.compile(rf"{_BEFORE}({_UNIT}){_POWER}{_OVER}{NO_LETTER}(?![²³/^])")
 _SPELLED_UNIT = f"(?:{any_of(_SPELLED)})"
@@ -45,6 +45,9 @@ _SPELLED_POWER = re.compile(r"(?<=متر) ?([²³])")
 _ARC = re.compile(r"(\d{1,3})° ?(\d{1,2})['’′] ?(?:(\d{1,2}(?:\.\d+)?)(?:\"|″|'') ?)?")
 _FEET = re.compile(r"(?<=\d)(?:\"|″)(?!\w)")
 _PERCENT_FIRST = re.compile(rf"(?<![\d.,٫])([%٪‰؉]) ?({NUMBER}(?: ?(?:[-–]|تا) ?{NUMBER})?)(?! ?[%٪])")
+_PERCENT_SPAN = re.compile(rf"({AMOUNT}) ?[%٪] ?[-–—] ?(?={NUMBER} ?[%٪])")
+_DEGREES_FIRST = re.compile(rf"[°º] ?({NUMBER})")
+_THOUSANDS = re.compile(r"(?<=\d)[kK](?![A-Za-z0-9/])")
 _PERCENT_BEHIND = re.compile(r"(?<=[\d½⅓⅔¼¾⅛]) ?([%٪‰؉])")
 _MORE_OF_PERCENT = re.compile("([%٪‰؉])")
 _PERCENT = {"%": "درصد", "٪": "درصد", "‰": "در هزار", "؉": "در هزار"}
@@ -68,11 +71,14 @@ def _arc(found: re.Match[str]) -> str:
 
 
 RULES = (
+    Rule(_PERCENT_SPAN, lambda found: f"{found[1]} تا "),
+    Rule(_THOUSANDS, lambda _: "هزار"),
     Rule(_PERCENT_FIRST, lambda found: f"{found[2]} {_PERCENT[found[1]]}"),
     Rule(_PERCENT_BEHIND, lambda found: _PERCENT[found[1]]),
     Rule(_MORE_OF_PERCENT, lambda found: _PERCENT[found[1]]),
     Rule(_ARC, _arc),
     Rule(_UNIT_BEHIND, _unit),
+    Rule(_DEGREES_FIRST, lambda found: f"{found[1]} درجه"),
     Rule(_FEET, lambda _: "اینچ"),
     Rule(_SPELLED_OVER, lambda found: f"{_SPELLED[found[1]]} بر {_SPELLED[found[2]]}"),
     Rule(_SPELLED_POWER, lambda found: _SQUARE[found[1]]),

@@ -28,6 +28,7 @@ _CODE = rf"(?<![A-Za-z])({any_of(_CODES)})(?![A-Za-z])"
 _SPAN = rf"({NUMBER}){SCALE}(?: ?(?:[-–—]|تا) ?(?:[$€£¥₺₽₿] ?)?({NUMBER}){SCALE})?"
 _SIGN_FIRST = re.compile(rf"([-−–])?(?<![A-Za-z])(?:{_SIGN}|{_CODE}) ?{_SPAN}", re.IGNORECASE)
 _AMOUNT_FIRST = re.compile(rf"({AMOUNT}){SCALE} ?(?:{_SIGN}|{_CODE})", re.IGNORECASE)
+_SLASHED_THOUSANDS = re.compile(r"(?<![\d.,/])(\d{1,3}(?:/\d{3})+)(?= ?(?:تومان|ریال|ت)" + NO_LETTER + ")")
 _TOMANS = re.compile(rf"(?<=\d)( ?(?:هزار|میلیون|میلیارد))? ?ت{NO_LETTER}(?!\.[^\s])")
 
 
@@ -64,6 +65,7 @@ def _amount_first(found: re.Match[str]) -> str:
 
 
 RULES = (
+    Rule(_SLASHED_THOUSANDS, lambda found: found[1].replace("/", "")),
     Rule(_SIGN_FIRST, _sign_first),
     Rule(_AMOUNT_FIRST, _amount_first),
     Rule(_TOMANS, lambda found: f"{found[1] or ''} تومان"),
