@@ -121,5 +121,5 @@ class TestSpeakable:
     def test_takes_time_in_proportion_to_the_text(self, unit):
         """R-VOICE-3: a long text of anything takes seconds, not minutes."""
         start = time.process_time()
-        speakable(unit * (20_000 // len(unit)))
-        assert time.process_time() - start < 5
+        speakable(unit * (10_000 // len(unit)))
+        assert time.process_time() - start < 4

@@ -80,13 +80,22 @@ def _slashed(found: re.Match[str]) -> str:
     upper, lower = parts
     if lower == "0" and upper.strip("0"):
         upper, lower = lower, upper  # ۷۷/۰ was typed from right to left: no fraction is over nought
+    if _are_neighbouring_years(upper, lower):
+        return f"{upper} تا {lower}{behind}"
     if lower[0] == "0" or upper == "0" or _MEASURED.match(behind.strip(" \u200c")) or behind.strip()[:1] in ("%", "٪"):
         return f"{number(f'{upper}.{lower}')}{behind}"
     if int(upper[:40]) > int(lower[:40]) and len(lower) <= 2:
         return f"{number(f'{upper}.{lower}')}{behind}"
-    if len(upper) <= 3 and len(lower) <= 3 and int(upper) < int(lower):
+    if len(upper) <= 2 and len(lower) <= 3 and int(upper) < int(lower):
         return f"{fraction(int(upper), int(lower))}{behind}"
     return f"{upper}، {lower}{behind}"
+
+
+def _are_neighbouring_years(first: str, second: str) -> bool:
+    """۱۹۶۶/۶۷ and ۵۳۸/۵۳۹."""
+    if not 3 <= len(first) <= 4 or len(second) not in (2, len(first)):
+        return False
+    return str(int(first) + 1)[-len(second) :] == second
 
 
 def _short_version(found: re.Match[str]) -> str:
@@ -98,7 +107,7 @@ def _short_version(found: re.Match[str]) -> str:
 def _season(found: re.Match[str]) -> str:
     """۱۲–۲۰۱۱ is the season of 2011, typed in the order in which it looks right from right to left."""
     is_reversed = int(found[1]) == (int(found[2]) + 1) % 100
-    return f"{found[2]} تا {found[1]}" if is_reversed else found.group()
+    return f"{found[2]} تا {int(found[1])}" if is_reversed else found.group()
 
 
 def _span(found: re.Match[str]) -> str:

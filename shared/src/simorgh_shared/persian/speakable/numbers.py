@@ -22,6 +22,8 @@ NUMBER = rf"(?:{_NUMBER})(?:[.٫]\d+|٬\d{{1,2}}(?!\d))?(?![.٫]?\d)"
 """A whole number or a decimal, thousands marked or not, as the inside of a regular expression."""
 _MISTAKEN_POINT = re.compile(r"٬(?=\d{1,2}$)")
 """۱۶۹٬۸: the mark of thousands typed for the point."""
+_MISTAKEN_MARK = re.compile(r"٫(?=000$)")
+"""۴۰۰٫۰۰۰: the point typed for the mark of thousands."""
 _MARKS_OF_THOUSANDS = re.compile("[,٬،]")
 
 
@@ -59,7 +61,7 @@ def fraction(numerator: int, denominator: int) -> str:
 
 def number(written: str) -> str:
     """What `NUMBER` matches, in words: thousands marks fall, a leading zero is said, a point is ممیز."""
-    written = _MISTAKEN_POINT.sub(".", written).replace("٫", ".")
+    written = _MISTAKEN_POINT.sub(".", _MISTAKEN_MARK.sub("٬", written)).replace("٫", ".")
     whole, point, decimals = _MARKS_OF_THOUSANDS.sub("", written).partition(".")
     spoken = whole_number(whole)
     return f"{spoken} ممیز {_decimals(decimals)}" if point and decimals else spoken

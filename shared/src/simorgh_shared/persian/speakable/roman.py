@@ -2,6 +2,7 @@
 
 import re
 
+from simorgh_shared.persian.alphabet import WORD
 from simorgh_shared.persian.speakable.numbers import cardinal, ordinal
 from simorgh_shared.persian.speakable.rules import NO_LETTER, Rule
 from simorgh_shared.persian.speakable.tables import any_of, words
@@ -17,8 +18,8 @@ _RANKED = any_of(
     )
 )
 _COUNTED = any_of(words("نوع تیپ گروه کلاس درجه درجهٔ سری مدل نسخه نسخهٔ سطح قسمت بند ماده مادهٔ شماره شمارهٔ اپیزود"))
-_AFTER_RANKED = re.compile(rf"((?:{_RANKED}) ){_NUMERAL}(?:م|ام)?(?![A-Za-z0-9])")
-_AFTER_COUNTED = re.compile(rf"((?:{_COUNTED}) ){_NUMERAL}(?![A-Za-z0-9.])")
+_AFTER_RANKED = re.compile(rf"(?<![{WORD}])((?:{_RANKED}) ){_NUMERAL}(?:م|ام)?(?![A-Za-z0-9])")
+_AFTER_COUNTED = re.compile(rf"(?<![{WORD}])((?:{_COUNTED}) ){_NUMERAL}(?![A-Za-z0-9.])")
 _ALONE = re.compile(rf"(?<![A-Za-z0-9.-])(?=[IVX]{{2,}}){_NUMERAL}(?![A-Za-z0-9-]){NO_LETTER}")
 _SHAPE = re.compile("[\u2160-\u216b]")
 
