@@ -26,7 +26,7 @@ from tests.support.voice import (
 )
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and the river runs slowly to the sea."
-LONG_S = 11 * 60.0  # three groups of chunks
+LONG_S = 8 * 60.0  # some four groups of chunks
 METRICS_PORT = free_port()
 # Other tests keep the processors busy: what gives way would come to nothing.
 ENVIRONMENT = {"SIMORGH_METRICS_PORT": str(METRICS_PORT), "SIMORGH_VOICE_LONG_GIVES_WAY": "0"}
@@ -211,12 +211,16 @@ class TestResume:
         assert [told["number"] for told in resumed] == sorted(told["number"] for told in resumed)
         assert resumed[0]["number"] >= 1
 
-    def test_a_worker_that_is_told_to_end_gives_its_file_back(
+    def test_it_is_paused_and_then_the_worker_is_told_to_end(
         self, voice: Voice, long_file: Path, uninterrupted: list[Any]
     ) -> None:
-        """Architecture 5, drain: within the grace, without a failure."""
+        """R-JOB-3, and architecture 5, drain: the file is given back within the grace, without a failure."""
         job_id = voice.transcribe(long_file)
         voice.wait_groups(job_id, 1)
+        voice.ask(job_id, DesiredState.PAUSE)
+        voice.engine.wait_status(job_id, "paused", within_s=10)
+        voice.ask(job_id, DesiredState.RUN)
+        voice.wait_groups(job_id, 2)
         worker = voice.engine.processes[1]
         worker.terminate()
         worker.wait(timeout=20)

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from tests.support.gateway import Gateway
 
-_HEAVY = ("torch", "pyarrow", "transformers", "celery", "kombu")
+_HEAVY = ("torch", "pyarrow", "transformers", "celery", "kombu", "pynvml", "simorgh_shared.worker")
 
 
 class TestProcess:

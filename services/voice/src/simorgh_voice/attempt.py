@@ -80,6 +80,7 @@ class EngineAttempt:
         self._begun = time.monotonic()
         self._last_word = self._begun
         self._asked_at: float | None = None
+        self._is_resumed = False
 
     def run(self) -> None:
         """Ask an engine, follow it, end the attempt."""
@@ -106,6 +107,7 @@ class EngineAttempt:
             )
         metrics.QUEUE_WAIT_SECONDS.labels(self._lease.lane).observe(max(0.0, float(waited_s or 0.0)))
         if plan.resumed is not None:
+            self._is_resumed = True
             resumed = Event("resumed", dict(plan.resumed))
             events = self._ledger.persist(lambda session: leases.add_event(session, self._lease, resumed), self._heart)
             self._ledger.publish(events)
@@ -157,8 +159,6 @@ class EngineAttempt:
                 self._crash(Outcome.CRASHED, "child_crashed", {"how": how.describe(), "tail": tail})
                 return
             self._check_lease()
-            if self._is_wanted_otherwise():
-                return
             if lines:
                 self._last_word = time.monotonic()
                 batch = sort_lines(lines, self._store_part)
@@ -166,6 +166,8 @@ class EngineAttempt:
                 if batch.ending is not None:
                     self._end(batch.ending)
                     return
+            if self._is_wanted_otherwise():  # after what is done already: nobody does it again
+                return
             if time.monotonic() - self._last_word > self._times.liveness_s:
                 engine.kill()
                 self._crash(Outcome.STALLED, "child_stalled", {"silent_s": round(self._times.liveness_s)})
@@ -248,7 +250,7 @@ class EngineAttempt:
         )
         audio_s = float(result["duration_s"])
         metrics.AUDIO_SECONDS.labels(lease.type).inc(audio_s)
-        if audio_s > 0 and lease.attempt == 1:
+        if audio_s > 0 and not self._is_resumed:
             metrics.REAL_TIME_FACTOR.labels(lease.type).observe((time.monotonic() - self._begun) / audio_s)
 
     def _move(self, duration_s: float) -> None:
