@@ -114,6 +114,13 @@ class TestChunk:
         assert chunk.time_of(1.0, is_end=True) == 2.0
         assert [chunk.piece_of(at) for at in (0.5, 1.5, 9.0)] == [0, 1, 1]
 
+    def test_islands_are_told_by_their_distance(self) -> None:
+        """R-VOICE-1: pieces with less than a second between them are one island."""
+        chunk = Chunk()
+        for start, end in ((0, 16_000), (20_000, 36_000), (60_000, 76_000)):
+            chunk.extend(start, end, np.zeros(end - start, np.float32))
+        assert chunk.islands() == [(0.0, 2.0), (2.0, 3.0)]
+
     def test_a_part_knows_where_it_was(self) -> None:
         """R-VOICE-1: a stretch that is heard again keeps its place."""
         chunk = Chunk()

@@ -207,13 +207,24 @@ class TestBaseWhisper:
 
     def test_words_have_the_times_of_the_sound(self, base: Transcriber, decoder: Decoder, tmp_path: Path) -> None:
         """R-VOICE-1: what is said behind ten seconds of silence begins there."""
-        said = spoken("The train is late.")
+        said = spoken("The woman closed her book and looked at the sky.")
         silence = np.zeros((1, 10 * RATE), np.float32)
         path = written(tmp_path / "late", np.concatenate([silence, said, silence, said], axis=1))
         _, lines = _run(base, decoder, path, language="en", words=True)
         words = [word for segment in segments_of(_groups(lines)) for word in segment.words or ()]
         firsts = [word.start for word in words if word.word == "The"]
         assert firsts == pytest.approx([10.0, 20.0 + said.shape[1] / RATE], abs=0.5)
+
+    def test_a_stretch_that_was_left_out_is_heard_alone(
+        self, base: Transcriber, decoder: Decoder, tmp_path: Path
+    ) -> None:
+        """R-VOICE-1: base hears a short sentence once where it was said twice, ten seconds apart."""
+        said = spoken("The train is late.")
+        silence = np.zeros((1, 10 * RATE), np.float32)
+        path = written(tmp_path / "twice", np.concatenate([silence, said, silence, said], axis=1))
+        _, lines = _run(base, decoder, path, language="en")
+        segments = segments_of(_groups(lines))
+        assert [segment.start for segment in segments] == pytest.approx([10, 20.9], abs=0.6)
 
 
 def _plain(text: str) -> str:

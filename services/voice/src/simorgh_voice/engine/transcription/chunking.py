@@ -39,6 +39,17 @@ class Chunk:
         """What is heard, without the gaps between the pieces."""
         return np.concatenate(self._parts)
 
+    def islands(self) -> list[tuple[float, float]]:
+        """Stretches of the chunk, in seconds from its start, between which a second and more was left out."""
+        found: list[tuple[float, float]] = []
+        passed, before = 0, None
+        for start, end in self.pieces:
+            is_apart = before is None or start - before >= SAMPLE_RATE
+            first = passed / SAMPLE_RATE if is_apart else found.pop()[0]
+            passed, before = passed + end - start, end
+            found.append((first, passed / SAMPLE_RATE))
+        return found
+
     def part(self, start: int, end: int) -> "Chunk":
         """A stretch of this chunk, in samples from its start, as a chunk of its own."""
         part, passed = Chunk(), 0

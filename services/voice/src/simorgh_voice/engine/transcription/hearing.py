@@ -20,6 +20,7 @@ _AGAIN = (
 """How a chunk is heard again, in the full window. Without drawing: CTranslate2's random state cannot be set anew in a
 process, and a resumed job must find the same text."""
 _LEAST_UNHEARD_S = 2.0
+_LEAST_ISLAND_S = 1.1  # of them up to 0.8 are the silence around it
 _LONGEST_WORD_S, _CHARACTER_S = 0.8, 0.12
 _LEAST_REPEATS = 4
 
@@ -112,12 +113,23 @@ class Hearing:
         if not self._spec.vad or not heard.words or self._spec.task != "transcribe":
             return []
         covered = [(word.start, min(word.end, word.start + _spoken_s(word.text))) for word in heard.words]
-        stretches, until = [], 0.0
-        for start, end in [*covered, (heard.chunk.duration_s, heard.chunk.duration_s)]:
-            if start - until >= _LEAST_UNHEARD_S:
-                stretches.append((until, start))
-            until = max(until, end)
+        stretches: list[tuple[float, float]] = []
+        for first, last in heard.chunk.islands():
+            if any(first <= (start + end) / 2 < last for start, end in covered):
+                stretches += [(a, b) for a, b in _gaps(covered, first, last) if b - a >= _LEAST_UNHEARD_S]
+            elif last - first >= _LEAST_ISLAND_S:
+                stretches.append((first, last))
         return [heard.chunk.part(round(a * SAMPLE_RATE), round(b * SAMPLE_RATE)) for a, b in stretches]
+
+
+def _gaps(covered: Sequence[tuple[float, float]], first: float, last: float) -> list[tuple[float, float]]:
+    """What of a stretch no word covers."""
+    gaps, until = [], first
+    for start, end in [*covered, (last, last)]:
+        if min(start, last) > until:
+            gaps.append((until, min(start, last)))
+        until = max(until, end)
+    return gaps
 
 
 def without_loops(tokens: list[int]) -> list[int]:
