@@ -74,6 +74,16 @@ class TestStreams:
             world.hand.finish_speaking(lease, WHOLE, 3)
         assert asked().content == WHOLE
 
+    def test_a_speech_of_many_sentences_goes_out_whole(self, world: World) -> None:
+        """R-VOICE-2: also to who began to listen when all of it was there."""
+        with meanwhile(lambda: begun(world, SPEECH)) as asked:
+            lease = world.hand.take()
+            for number in range(30):
+                world.hand.speak(lease, number, bytes([number]) * 100, "سلام.")
+            world.hand.finish_speaking(lease, b"", 30)
+        assert asked().read() == b"".join(bytes([number]) * 100 for number in range(30))
+        asked().close()
+
     def test_another_attempt_before_the_first_byte_is_the_answer(self, world: World) -> None:
         """R-VOICE-2: what the lost attempt made is not heard."""
         with meanwhile(lambda: world.client.post(NATIVE, json=body(NATIVE))) as asked:

@@ -144,6 +144,8 @@ async def take(
     async def check(fields: Fields, is_whole: bool) -> None:
         nonlocal form, model
         form = parse(fields, is_whole)
+        if not is_whole:
+            await voices.read(lambda session: _require_place(session, who))
         model = await voices.read(lambda session: _fitting(session, who, form))
 
     async with audio.received(request, body, settings.max_audio_bytes, settings.upload_spool_dir, check) as sent:
@@ -174,8 +176,11 @@ def detailed(form: ListeningForm, view: TranscriptView, segments: list[Segment])
 
 
 def _fitting(session: Session, who: Principal, form: ListeningForm) -> Ears:
-    """The model that the fields mean. Nobody sends a file for nothing: worker, queue and room are looked at first."""
-    model = ears(session, who.project_id, form.model, code_of(form.language), form.task)
+    """The model that the fields mean."""
+    return ears(session, who.project_id, form.model, code_of(form.language), form.task)
+
+
+def _require_place(session: Session, who: Principal) -> None:
+    """Nobody sends a file for nothing: worker, queue and room are looked at before it is read."""
     asking.queue_for_voice(session)
     quotas.admit_job(session, who.project_id, num_gpus=0)
-    return model

@@ -96,9 +96,12 @@ class Speech:
             return  # the whole file went out as the first piece
         async with contextlib.aclosing(self.voices.times_to_look(self.queued.job_id)) as times:
             async for _ in times:
-                now, news = await self._look()
-                if blobs := self._taken(news):
-                    yield await self._bytes(blobs)
+                has_more = True
+                while has_more:
+                    now, news = await self._look()
+                    has_more = news.has_more
+                    for blob in self._taken(news):
+                        yield await self._bytes([blob])
                 if now.status is JobStatus.SUCCEEDED:
                     if news.num_parts not in (None, self._num_parts):
                         raise BrokenOffError(f"{self._num_parts} of {news.num_parts} parts came")

@@ -12,6 +12,8 @@ from simorgh_shared.domain.errors import ConflictError, NotFoundError
 from simorgh_shared.domain.jobs import JobStatus, JobType
 from simorgh_shared.storage.blobs import StoredBlob
 
+_PAGE = 8  # of a listener who is slow, no more is held than so many sentences
+
 
 @dataclass(frozen=True)
 class Part:
@@ -34,9 +36,14 @@ class News:
     num_parts: int | None
     """Of the whole speech, once it is done."""
 
+    @property
+    def has_more(self) -> bool:
+        """Whether more parts may be there already."""
+        return len(self.parts) == _PAGE
+
 
 def news(session: Session, job_id: str, after: int, now: State) -> News:
-    """The parts beyond `after`, an event's number; `now` was read before them, so that none of its parts is missed.
+    """The next parts beyond `after`, an event's number; `now` was read before them, so that none of it is missed.
 
     Raises: NotFoundError for a part whose bytes are gone.
     """
@@ -45,6 +52,7 @@ def news(session: Session, job_id: str, after: int, now: State) -> News:
         .outerjoin(Blob, Blob.sha256 == JobEvent.payload["sha256"].astext)
         .where(JobEvent.job_id == job_id, JobEvent.seq > after, JobEvent.type == "part")
         .order_by(JobEvent.seq)
+        .limit(_PAGE)
     ).all()
     parts = []
     for row in rows:
