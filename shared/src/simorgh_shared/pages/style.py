@@ -58,22 +58,6 @@ svg { display: block; width: 100%; height: auto; }
 .key.c6 { background: var(--c6); }
 .keys { list-style: none; padding: 0; margin: 10px 0 0; display: flex; flex-wrap: wrap; gap: 4px 20px; }
 .key { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-inline-end: 7px; }
-.filters { display: flex; flex-wrap: wrap; gap: 6px 22px; margin: 10px 0 4px; }
-.filters fieldset { border: 1px solid var(--line); border-radius: 8px; padding: 4px 12px 8px; }
-.filters legend { color: var(--quiet); font-size: 12.5px; } .filters label { margin-inline-end: 12px; }
-main:has(#show-wrong:checked) .sample.right, main:has(#show-substitutions:checked) .sample:not(.with-substitutions),
-main:has(#show-deletions:checked) .sample:not(.with-deletions), main:has(#show-failed:checked) .sample:not(.failed),
-main:has(#show-insertions:checked) .sample:not(.with-insertions) { display: none; }
-main:has(#form-plain:checked) .in-normalised, main:has(#form-normalised:checked) .in-plain,
-main:not(:has(.filters input)) .in-plain { display: none; }
-.sample { border-top: 1px solid var(--line); padding: 12px 0; } .sample h3 { margin-top: 0; }
-.heard { display: grid; grid-template-columns: minmax(110px, 190px) 1fr; gap: 2px 16px; margin: 6px 0; }
-.heard > :first-child { color: var(--quiet); font-size: 13px; overflow-wrap: anywhere; }
-.aligned { line-height: 2; overflow-wrap: anywhere; unicode-bidi: plaintext; }
-.aligned del, .aligned ins { text-decoration: none; border-radius: 4px; padding: 1px 4px; }
-.aligned del { background: var(--bad-soft); color: var(--bad); text-decoration: line-through; }
-.aligned ins { background: var(--good-soft); color: var(--good); }
-.aligned .swap ins { background: var(--look-soft); color: var(--look); }
 footer { color: var(--quiet); font-size: 13px; margin-top: 26px; }
 @media print { body { background: #fff; } section, .cards > div { break-inside: avoid; } }
 """

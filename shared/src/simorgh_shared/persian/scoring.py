@@ -118,8 +118,8 @@ def total_score(samples: Sequence[SampleScore], forms: Sequence[ScoredForm] = FO
     """Samples that were scored one by one, together."""
     totals = {
         form: FormTotals(
-            words=summed([sample.forms[form].words for sample in samples]),
-            characters=summed([sample.forms[form].characters for sample in samples]),
+            words=_summed([sample.forms[form].words for sample in samples]),
+            characters=_summed([sample.forms[form].characters for sample in samples]),
         )
         for form in forms
     }
@@ -161,8 +161,7 @@ def _counts(edits: list[Edit]) -> ErrorCounts:
     return counted(*(edits.count(edit) for edit in (Edit.EQUAL, Edit.SUBSTITUTION, Edit.DELETION, Edit.INSERTION)))
 
 
-def summed(counts: Sequence[ErrorCounts]) -> ErrorCounts:
-    """Counts of several samples together."""
+def _summed(counts: Sequence[ErrorCounts]) -> ErrorCounts:
     return counted(
         sum(one.hits for one in counts),
         sum(one.substitutions for one in counts),
