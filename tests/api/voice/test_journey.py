@@ -6,6 +6,8 @@ random weights shows that all of the way works.
 
 import io
 import json
+import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ import pytest
 import srt
 
 from simorgh_shared.persian.normaliser import normalise
+from simorgh_shared.persian.scoring import word_error_rate
 from tests.api.voice.hand import server_events
+from tests.shared.audio.hostile_files import hostile_files
 from tests.support.engine import Engine, running_engine
 from tests.support.gateway import Account, Gateway
 from tests.support.sound import Sound, browser_webm, encoded, safari_mp4, wav
@@ -27,6 +31,10 @@ from tests.support.voice import RATE, REAL_WHISPER, repeated, spoken, whisper_fo
 
 PERSIAN = "سلام. امروز هوا خوب است و ما به مدرسه می‌رویم. فردا هم می‌آییم."
 ENGLISH = "The quick brown fox jumps over the lazy dog, and the river runs slowly to the sea."
+SENTENCES = (
+    "The old harbour wakes before the town does. Fishermen carry their nets across the wet stones and speak in low "
+    "voices about the weather. Children stop at the bridge to count the ships that came in during the night."
+)
 FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
 
 
@@ -38,14 +46,20 @@ def engine(
     del gateway
     with running_engine(database, redis_url, bucket, tmp_path_factory.mktemp("engine")) as made:
         made.start_dispatcher()
-        made.start_voice("--queues", "voice.cpu")
         yield made
 
 
 @pytest.fixture(scope="module")
-def account(engine: Engine, sign_up: Callable[[], Account], tmp_path_factory: pytest.TempPathFactory) -> Account:
+def worker(engine: Engine) -> "subprocess.Popen[bytes]":
+    return engine.start_voice("--queues", "voice.cpu")
+
+
+@pytest.fixture(scope="module")
+def account(
+    worker: "subprocess.Popen[bytes]", sign_up: Callable[[], Account], tmp_path_factory: pytest.TempPathFactory
+) -> Account:
     """Someone with a Whisper that was sent as users send it."""
-    del engine
+    del worker
     made = sign_up()
     made.client.timeout = httpx.Timeout(120)
     folder = Path(REAL_WHISPER) if REAL_WHISPER else whisper_folder(tmp_path_factory.mktemp("model"))
@@ -123,6 +137,15 @@ class TestSpeech:
         assert duration_s(answer.content, form) == pytest.approx(length_s, rel=0.05)
         audio = account.client.get(f"/api/tts/jobs/{job['id']}/audio")
         assert duration_s(audio.content, form) == pytest.approx(length_s, rel=0.05)
+
+    @pytest.mark.skipif(not REAL_WHISPER, reason="SIMORGH_TEST_WHISPER names no Whisper")
+    @pytest.mark.parametrize("form", ["mp3", "opus", "aac", "flac", "wav"])
+    def test_what_was_spoken_is_heard_in_each_format(self, client: openai.OpenAI, form: str) -> None:
+        """R-VOICE-2: base Whisper hears the English that it was sent, with a WER of at most 0.2."""
+        asked: dict[str, Any] = {"model": "tts-1", "voice": "espeak:en", "input": SENTENCES, "response_format": form}
+        speech = client.audio.speech.create(**asked)
+        heard = client.audio.transcriptions.create(model="whisper", file=(f"a.{form}", speech.content), language="en")
+        assert word_error_rate(SENTENCES, heard.text) <= 0.2, heard.text
 
     def test_speed(self, client: openai.OpenAI) -> None:
         """R-VOICE-2: twice as fast is half as long."""
@@ -222,6 +245,27 @@ class TestTranscriptions:
         assert refused.value.status_code in (400, 415), refused.value
         assert str(refused.value.code).startswith("audio_")
         assert refused.value.status_code == status, refused.value
+
+    def test_hostile_files(self, account: Account, worker: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
+        """R-VOICE-7: each is refused with a code or heard, the worker lives, and nothing outside was touched."""
+        secret = tmp_path / "canary.txt"
+        secret.write_text("the canary sings")
+        with socket.create_server(("127.0.0.1", 0)) as canary:
+            canary.settimeout(0)
+            port = canary.getsockname()[1]
+            for hostile in hostile_files():
+                data = hostile.make(str(secret), port)
+                answer = account.client.post("/api/stt/transcribe", files={"file": ("sound.mp3", data)})
+                told = (hostile.name, answer.status_code, answer.text[:200])
+                assert "the canary sings" not in answer.text, told
+                if answer.status_code in (200, 202):
+                    assert hostile.heard_s is not None, told
+                else:
+                    assert answer.status_code in (400, 413, 415), told
+                    assert answer.json()["code"] in hostile.codes, told
+            with pytest.raises(BlockingIOError):
+                canary.accept()
+        assert worker.poll() is None
 
 
 class TestLongFiles:
