@@ -220,6 +220,7 @@ _EN: dict[str, str] = {
     "evaluation_not_ready": "The evaluation {job_id} is {status}: its report is not there yet. GET /api/stt/evaluations/{job_id} shows how far it is.",
     "evaluation_gone": "The report of the evaluation {job_id} is missing or damaged in storage. Start it again.",
     "evaluation_failed": "No model could be evaluated: {reason}",
+    "evaluation_no_room": "The worker's disk has no room for the clips, {needed_bytes} bytes. Free space there, or give a limit.",
     "evaluation_text_too_long": "The clip's text, or what was heard, has more than {limit} characters. Cut the clip where speech pauses.",
     # sound that is sent
     "audio_empty": "There is no sound in the file: it holds no samples. Send a recording.",

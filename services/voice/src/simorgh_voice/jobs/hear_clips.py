@@ -110,9 +110,10 @@ class Clips:
 
     def _require_room(self, path: Path, folder: Path) -> None:
         """All clips lie there at once: a disk that cannot hold them is known before the first."""
-        needed = {row.clip: row.bytes for number, row in enumerate(self._rows(path)) if number >= self.first_row}
-        if sum(needed.values()) + _SPARE_BYTES > shutil.disk_usage(folder).free:
-            raise AppError("disk_full", path=str(folder))
+        sizes = {row.clip: row.bytes for number, row in enumerate(self._rows(path)) if number >= self.first_row}
+        needed_bytes = sum(sizes.values()) + _SPARE_BYTES
+        if needed_bytes > shutil.disk_usage(folder).free:
+            raise AppError("evaluation_no_room", needed_bytes=needed_bytes)
 
     def _fetched(
         self, store: BlobStore, folder: Path, clip: str, name: str, lost: list[ArtifactLostError]
