@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from simorgh_shared.db.models import File
+from simorgh_shared.db.models import Blob, File
 from simorgh_shared.domain.jobs import JobType, Queue
 from simorgh_shared.persian.scoring import score_corpus
+from simorgh_shared.storage.blobs import file_sha256
 from tests.api.datasets.sending import succeeded
 from tests.api.datasets.sounds import metadata, zipped
 from tests.api.datasets.uploading import upload
@@ -209,6 +210,20 @@ class TestEvaluation:
         assert sorted(one["name"] for one in found["models"]) == sorted(NAMES)
         assert found["report"]["num_rows"] == 2
         assert {one["reference"] for one in found["report"]["samples"]} == set(TEXTS[:2])
+
+    def test_a_clip_that_storage_has_lost_is_named(self, world: World) -> None:
+        """R-VOICE-5: and its blob is marked, so that the same bytes are stored anew."""
+        lost = written(world.engine.folder / "lost.flac", spoken("Something else."))
+        clips = [ClipFile("lost.flac", "Something else.", lost), ClipFile("a.flac", TEXTS[0], world.clips[TEXTS[0]])]
+        dataset_id = add_audio_set(world.engine, world.account.project_id, "lost", clips)
+        sha256 = file_sha256(lost)
+        with world.engine.sessions() as session:
+            world.engine.store.delete(session.get_one(Blob, sha256).key)
+        report = world.ended(world.queued(dataset_id=dataset_id, models=["first"]))["report"]
+        assert [one["file_name"] for one in report["unreadable"]] == ["lost.flac"]
+        assert report["models"][0]["num_samples"] == 1
+        with world.engine.sessions() as session:
+            assert session.get_one(Blob, sha256).lost_at is not None
 
     def test_an_imported_archive_is_heard(self, world: World) -> None:
         """R-DATA-2: as a person sends one; a clip with two texts is heard for each, in the only split."""
