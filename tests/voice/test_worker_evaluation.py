@@ -238,7 +238,7 @@ class TestEvaluation:
         assert len({one["heard"][0]["hypothesis"] for one in report["samples"]}) == 1
 
     def test_a_deleted_evaluation_leaves_no_report(self, world: World, dataset_id: str) -> None:
-        """R-SEC-7: what was said in the clips goes with the job that tells it."""
+        """R-VOICE-5: what was said in the clips goes with the job that tells it."""
         job_id = world.ended(world.queued(dataset_id=dataset_id, models=["second"], limit=1))["job"]["id"]
         result = world.engine.job(job_id).result or {}
         assert world.client.delete(f"/api/jobs/{job_id}").status_code == 200
@@ -309,7 +309,7 @@ class TestRefusals:
     def test_another_projects_dataset_and_evaluation_are_not_there(
         self, world: World, dataset_id: str, evaluated: dict[str, Any], sign_up: Callable[[], Account]
     ) -> None:
-        """R-SEC-3: nobody learns that they exist."""
+        """R-AUTH-4: nobody learns that they exist."""
         foreign = sign_up().client
         answer = foreign.post("/api/stt/evaluations", json={"dataset_id": dataset_id})
         assert (answer.status_code, answer.json()["code"]) == (404, "dataset_not_found")

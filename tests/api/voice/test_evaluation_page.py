@@ -113,7 +113,7 @@ def report(num_rows: int = 2) -> SpeechEvaluation:
 
 class TestPage:
     def test_it_is_whole_html_in_which_names_are_text(self) -> None:
-        """R-SEC-5: nothing that was sent becomes a tag."""
+        """R-VOICE-5: nothing that was sent becomes a tag."""
         found = Outline(page(report()))
         assert found.open == []
         assert "<i>کوچک</i>" in found.texts("bdi")
