@@ -13,9 +13,12 @@ from simorgh_voice.engine.transcription.words import TimedWord, words_of
 _MOST_COMPRESSION = 2.4
 _LEAST_LOGPROB = -1.0
 _NO_SPEECH = 0.6
+_BEAM_SIZE = 5
+"""Against one: word errors 0.066 for 0.107 and 0.032 for 0.065, in 1.2 times the processor time; Persian in half of
+it, since far fewer chunks run into a loop and are heard again."""
 _AGAIN = (
-    Choice(beam_size=5),
-    Choice(beam_size=5, no_repeat_ngram_size=4, repetition_penalty=1.1),
+    Choice(beam_size=_BEAM_SIZE),
+    Choice(beam_size=_BEAM_SIZE, no_repeat_ngram_size=4, repetition_penalty=1.1),
 )
 """How a chunk is heard again, in the full window. Without drawing: CTranslate2's random state cannot be set anew in a
 process, and a resumed job must find the same text."""
@@ -61,7 +64,8 @@ class Hearing:
         return heard
 
     def _heard(self, chunks: Sequence[Chunk], encoded: Encoded) -> list[Heard]:
-        first = Choice(temperature=(self._spec.temperature or (0.0,))[0])
+        temperature = (self._spec.temperature or (0.0,))[0]
+        first = Choice(_BEAM_SIZE if temperature == 0 else 1, temperature)
         found = self._transcriber.decode(encoded, self._tokenizer, self._spec.prompt, first)
         self._check()
         if len(self._spec.temperature) > 1:
