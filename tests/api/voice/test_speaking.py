@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from simorgh_shared.domain.errors import AppError, InvalidInputError
 from simorgh_shared.domain.jobs import Lane
@@ -180,6 +181,10 @@ class TestLongTexts:
         assert (audio.content, audio.headers["content-type"]) == (WHOLE, "audio/wav")
         assert world.client.delete(f"/api/jobs/{job_id}").status_code == 200
         told(world.client.get(f"{place}/audio"), 404, "job_not_found")
+        with world.hand.engine.sessions() as session:
+            left = "SELECT spec ->> 'text', (SELECT count(*) FROM job_events WHERE job_id = :id AND type = 'part')"
+            found = session.execute(sa.text(f"{left} FROM jobs WHERE id = :id"), {"id": job_id}).one()
+        assert tuple(found) == (None, 0)
 
     def test_players_ask_for_ranges(self, world: World) -> None:
         """R-VOICE-2: each range is those bytes of the file."""

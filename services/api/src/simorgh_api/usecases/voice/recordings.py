@@ -12,6 +12,7 @@ from simorgh_shared.domain.errors import ConflictError, NotFoundError
 from simorgh_shared.domain.jobs import JobStatus, JobType
 from simorgh_shared.storage.blobs import StoredBlob
 
+_WITH_TEXT = ("transcribed", "part", "heard")
 _PAGE = 8  # of a listener who is slow, no more is held than so many sentences
 
 
@@ -110,3 +111,8 @@ def let_go(session: Session, job_id: str) -> None:
     ids = [value for value in named if isinstance(value, str)]
     session.execute(sa.delete(File).where(File.id.in_(ids), File.purpose.in_(("audio", "speech", "evaluation"))))
     session.execute(sa.delete(Transcript).where(Transcript.job_id == job_id))
+    # What was said stands in the events too, and what was to be said in the job: those go with the rest.
+    its_own = sa.select(Job.id).where((Job.id == job_id) | (Job.parent_id == job_id))
+    session.execute(sa.delete(JobEvent).where(JobEvent.job_id.in_(its_own), JobEvent.type.in_(_WITH_TEXT)))
+    left = Job.spec.op("-")("text").op("-")("prompt").op("-")("name")
+    session.execute(sa.update(Job).where(Job.id == job_id).values(spec=left))
