@@ -60,6 +60,7 @@ ROUTES = (
     "openai.models",
     "openai.chat",
     "openai.audio",
+    "openai.files",
 )
 """Modules with a `router`, in the order of the API's description."""
 

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from simorgh_api.settings import ApiSettings
-from simorgh_api.uploads import audio
-from simorgh_api.uploads.audio import Fields
+from simorgh_api.uploads import one_file
 from simorgh_api.uploads.bodies import Body
+from simorgh_api.uploads.one_file import Fields
 from simorgh_api.usecases import jobs, quotas
 from simorgh_api.usecases.principals import Principal
 from simorgh_api.usecases.voice import asking, outcomes
@@ -148,7 +148,7 @@ async def take(
             await voices.read(lambda session: _require_place(session, who))
         model = await voices.read(lambda session: _fitting(session, who, form))
 
-    async with audio.received(request, body, settings.max_audio_bytes, settings.upload_spool_dir, check) as sent:
+    async with one_file.received(request, body, settings.max_audio_bytes, settings.upload_spool_dir, check) as sent:
         await voices.read(lambda session: quotas.require_room(session, who.project_id, sent.num_bytes))
         blob = await run_in_threadpool(blobs.put, voices.sessions, sent.path, sent.sha256)
     whole = Audio(sent.filename, blob)

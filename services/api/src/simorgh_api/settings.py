@@ -117,6 +117,8 @@ class ApiSettings(
     """With this key the gateway asks the inference server."""
     max_upload_bytes: int = Field(100 << 20, gt=0)
     """The largest file that is taken in one request."""
+    max_file_bytes: int = Field(512 << 20, gt=0)
+    """The largest file that /v1/files takes."""
     max_model_bytes: int = Field(16 << 30, gt=0)
     """The largest model folder that is taken in one request."""
     upload_spool_dir: Path | None = None

@@ -22,9 +22,9 @@ from simorgh_api.settings import ApiSettings
 from simorgh_api.speaking import AUDIO, AudioStream, Speech
 from simorgh_api.streams import SSE_HEADERS
 from simorgh_api.surfaces import openai_router
-from simorgh_api.uploads.audio import body_of
 from simorgh_api.uploads.audio_fields import TRANSCRIPTION_FORM, TRANSLATION_FORM, openai_form
 from simorgh_api.uploads.bodies import EarlyAnswer
+from simorgh_api.uploads.one_file import body_of
 from simorgh_api.usecases.principals import Principal
 from simorgh_api.usecases.voice.asking import Manner
 from simorgh_api.usecases.voice.voices import Wanted

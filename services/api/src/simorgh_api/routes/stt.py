@@ -15,9 +15,9 @@ from simorgh_api.errors import native_shape, to_problem
 from simorgh_api.listening import Heard
 from simorgh_api.streams import SSE_HEADERS
 from simorgh_api.surfaces import native_router
-from simorgh_api.uploads.audio import body_of
 from simorgh_api.uploads.audio_fields import NATIVE_FORM, native_form
 from simorgh_api.uploads.bodies import EarlyAnswer
+from simorgh_api.uploads.one_file import body_of
 from simorgh_api.usecases import jobs
 from simorgh_api.usecases.voice import outcomes
 from simorgh_api.voice_jobs import Tally, VoiceJobs, Voices

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from simorgh_api.uploads.audio import Fields
+from simorgh_api.uploads.one_file import Fields
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.schemas.voice import ListeningForm, VoiceTask
 from simorgh_shared.schemas.wording import reason_of, shown

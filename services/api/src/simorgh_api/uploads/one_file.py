@@ -1,6 +1,6 @@
-"""Takes one audio file and the fields beside it: the file goes to disk as it comes, then to storage (R-VOICE-1).
+"""Takes one file and the fields beside it: the file goes to disk as it comes, then to storage (R-VOICE-1, R-API-2).
 
-Nothing here looks into the audio: that is done in a limited child, where the worker is.
+Nothing here looks into the file: that is done in a limited child, where the worker is.
 """
 
 import contextlib
@@ -24,12 +24,26 @@ _MAX_PARTS = 64  # lists come as a part for each of their entries
 _FORM_SLACK_BYTES = 1 << 20
 _WRITE_BYTES = 1 << 20
 _RETRY_AFTER_S = 30
-_RECEIVED = Counter("simorgh_audio_received_bytes_total", "Bytes of audio files that came")
+_RECEIVED = Counter("simorgh_files_received_bytes_total", "Bytes of files that came by themselves", ["kind"])
 Fields = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
-class SentAudio:
+class Wording:
+    """What the file is called when it is refused: codes of the catalogue."""
+
+    kind: str
+    missing: str
+    empty: str
+    too_large: str
+
+
+AUDIO = Wording("audio", "audio_missing", "audio_empty", "audio_too_large")
+PLAIN = Wording("plain", "file_missing", "file_empty", "upload_too_large")
+
+
+@dataclass(frozen=True)
+class SentFile:
     """A form that came whole."""
 
     fields: Fields
@@ -51,7 +65,8 @@ async def received(
     limit_bytes: int,
     spool: Path | None,
     check: Callable[[Fields, bool], Awaitable[None]],
-) -> AsyncIterator[SentAudio]:
+    wording: Wording = AUDIO,
+) -> AsyncIterator[SentFile]:
     """Take a form. The file lies on disk within the block.
 
     check: refuses by the fields, which may not be all yet (the second argument says whether they are): asked when the
@@ -59,10 +74,10 @@ async def received(
     Raises: InvalidInputError or TooLargeError for what cannot be kept, UnavailableError when the disk is full.
     """
     if int(request.headers.get("content-length", 0)) > body.limit_bytes:
-        raise TooLargeError("audio_too_large", limit_bytes=limit_bytes)
+        raise TooLargeError(wording.too_large, limit_bytes=limit_bytes)
     form = FormReader(request.headers.get("content-type", ""), _MAX_PARTS)
     async with spool_folder(spool) as folder:
-        intake = _Intake(folder / "audio", limit_bytes, check)
+        intake = _Intake(folder / "file", limit_bytes, check, wording)
         try:
             while not body.has_ended:
                 for event in form.feed(await body.read()):
@@ -80,6 +95,7 @@ class _Intake:
     path: Path
     limit_bytes: int
     check: Callable[[Fields, bool], Awaitable[None]]
+    wording: Wording
     _fields: dict[str, list[str]] = field(default_factory=dict)
     _filename: str | None = None
     _file: BinaryIO | None = None
@@ -92,7 +108,7 @@ class _Intake:
         match event:
             case Field(name, value):
                 if name == _FILE:
-                    raise InvalidInputError("audio_missing")
+                    raise InvalidInputError(self.wording.missing)
                 self._fields.setdefault(name, []).append(value)
             case FileStart(name, filename):
                 await self._start(name, filename)
@@ -102,7 +118,7 @@ class _Intake:
             case bytes():
                 self._num_bytes += len(event)
                 if self._num_bytes > self.limit_bytes:
-                    raise TooLargeError("audio_too_large", limit_bytes=self.limit_bytes)
+                    raise TooLargeError(self.wording.too_large, limit_bytes=self.limit_bytes)
                 self._buffer += event
                 if len(self._buffer) >= _WRITE_BYTES:
                     await self._write()
@@ -113,19 +129,19 @@ class _Intake:
             self._file.close()
             self._file = None
 
-    async def finish(self) -> SentAudio:
+    async def finish(self) -> SentFile:
         """The whole form."""
         if self._filename is None:
-            raise InvalidInputError("audio_missing")
+            raise InvalidInputError(self.wording.missing)
         if self._num_bytes == 0:
-            raise InvalidInputError("audio_empty")
+            raise InvalidInputError(self.wording.empty)
         await self.check(self._fields, True)
-        _RECEIVED.inc(self._num_bytes)
-        return SentAudio(self._fields, self._filename, self._digest.hexdigest(), self._num_bytes, self.path)
+        _RECEIVED.labels(self.wording.kind).inc(self._num_bytes)
+        return SentFile(self._fields, self._filename, self._digest.hexdigest(), self._num_bytes, self.path)
 
     async def _start(self, name: str, filename: str) -> None:
         if name != _FILE or self._filename is not None:
-            raise InvalidInputError("audio_missing")
+            raise InvalidInputError(self.wording.missing)
         self._filename = filename
         await self.check(self._fields, False)
         with _disk_errors():
