@@ -43,7 +43,7 @@ def main() -> int:
                 raise  # the machine's fault: another start may help
             _send(connection, {"unfit": _reason(error, arguments.model_dir)})
             return 0
-        _send(connection, {"ready": {"context_tokens": engine.context_tokens, "pid": os.getpid()}})
+        _send(connection, {"ready": {**engine.ready, "pid": os.getpid()}})
         _serve(engine, connection)
     return 0
 

@@ -7,7 +7,7 @@ The engine's first word on a request is `{"id", "taken": true}`, sent before any
 dies before that word was never begun, and the front gives it to another engine; one that was taken is lost with it.
 """
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 
 class Piece(TypedDict, total=False):
@@ -30,6 +30,8 @@ class GenerateRequest(TypedDict):
     op: str
     id: str
     messages: list[dict[str, str]]
+    prompt: NotRequired[str]
+    """A text to go on with, in place of messages."""
     max_tokens: int | None
     temperature: float
     top_p: float
