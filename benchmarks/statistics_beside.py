@@ -11,6 +11,7 @@ upload on.
 import argparse
 import json
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -19,14 +20,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
 import numpy as np
-from ingest import make_rows, signed_up, upload, write_rows
+from ingest import signed_up, upload
 
 from simorgh_cli.platform import running_platform
 from simorgh_cli.processes import SERVICES
+from simorgh_shared.datasets.sample import write_sample
 
 WANTED = ("api", "dispatcher", "io", "inference")
 WITHIN_S = 90.0
@@ -59,7 +62,8 @@ def try_out(url: str, folder: Path, model: Path, num_bytes: int) -> dict[str, An
         raise RuntimeError(answer.text[:1_000])
     chat(client)  # loads the model
     alone = [chat(client) for _ in range(NUM_CHATS_ALONE)]
-    path = write_rows(folder / "rows.jsonl", make_rows(num_bytes), 1)
+    path = folder / "rows.jsonl"
+    write_rows(path, num_bytes)
     chats: list[float] = []
     uploads: list[float] = []
     with again_and_again(lambda: chats.append(chat(client))), again_and_again(lambda: uploads.append(small(client))):
@@ -82,6 +86,19 @@ def try_out(url: str, folder: Path, model: Path, num_bytes: int) -> dict[str, An
         "small_upload_median_s": round(statistics.median(uploads), 3),
         "met": taken_s <= WITHIN_S,
     }
+
+
+def write_rows(path: Path, num_bytes: int) -> None:
+    """Questions of 4 to 12 and answers of 10 to 80 words of the sample, at random: hardly a row is like another."""
+    random = Random(0)
+    with tempfile.TemporaryDirectory() as folder:
+        text = write_sample(Path(folder)).train_path.read_text(encoding="utf-8")
+    words = [word for word in re.findall(r"[\w\u200c]+", text) if word not in ("question", "answer", "category")]
+    with path.open("wb") as file:
+        while file.tell() < num_bytes:
+            question = " ".join(random.choices(words, k=random.randint(4, 12))) + "؟"
+            answer = " ".join(random.choices(words, k=random.randint(10, 80))) + "."
+            file.write(json.dumps({"question": question, "answer": answer}, ensure_ascii=False).encode() + b"\n")
 
 
 def told(client: httpx.Client, dataset_id: str) -> dict[str, Any]:
