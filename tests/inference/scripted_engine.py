@@ -6,6 +6,8 @@ and does what the word of its number says, the last word for all further ones:
 - `dies`: ends itself with the first request in hand, before it has taken it
 - `takes`: takes the first request, then ends itself
 - `stammers`: takes the first request, writes half a line, then ends itself
+- `freezes`: takes the first request, then says nothing more
+- `loses`: takes each request, then says that it cannot be answered
 - `unfit`: says that it cannot load the model, and ends
 - `works`: answers each request with one token
 """
@@ -35,6 +37,11 @@ def main() -> None:
             request = json.loads(line)
             if word != "dies":
                 _say(connection, {"step": [{"id": request["id"], "taken": True}]})
+            if word == "freezes":
+                signal.pause()
+            if word == "loses":
+                _say(connection, {"step": [{"id": request["id"], "finish": "lost"}]})
+                continue
             if word == "stammers":
                 connection.sendall(b'{"step": [{"id": ')
             if word != "works":

@@ -13,6 +13,7 @@ import pytest
 from simorgh_inference.child import EngineLostError
 from simorgh_inference.host import EngineHost
 from simorgh_inference.registry import FolderSource
+from simorgh_inference.settings import ServerSettings
 from simorgh_shared.domain.errors import InvalidInputError
 
 _ENGINE = Path(__file__).parent / "scripted_engine.py"
@@ -24,7 +25,10 @@ class Flock:
 
     def __init__(self, folder: Path, words: tuple[str, ...]) -> None:
         self._starts = folder / "starts"
-        self.host = EngineHost(FolderSource(folder), 8, 20.0, (sys.executable, str(_ENGINE), str(self._starts), *words))
+        settings = ServerSettings(max_waiting=8, load_timeout_s=20.0, stall_timeout_s=1.0, engine="transformers")
+        self.host = EngineHost(
+            FolderSource(folder), settings, (sys.executable, str(_ENGINE), str(self._starts), *words)
+        )
 
     def pids(self) -> list[int]:
         """The processes that were started."""
@@ -81,6 +85,27 @@ class TestGenerate:
             assert await flock.answer() == "bird"
 
         assert len(run(work, word, "works").pids()) == 2
+
+    def test_an_engine_that_stands_still_is_ended(self, run: Callable[..., Flock]) -> None:
+        """R-CHAT-3: its request is lost, and the next one gets another engine."""
+
+        async def work(flock: Flock) -> None:
+            with pytest.raises(EngineLostError) as lost:
+                await flock.answer()
+            assert lost.value.was_taken
+            assert await flock.answer() == "bird"
+
+        assert len(run(work, "freezes", "works").pids()) == 2
+
+    def test_an_answer_that_the_engine_cannot_end_is_no_answer(self, run: Callable[..., Flock]) -> None:
+        """R-CHAT-3: the engine goes on."""
+
+        async def work(flock: Flock) -> None:
+            with pytest.raises(EngineLostError):
+                await flock.answer()
+            assert len(flock.host.loaded()) == 1
+
+        assert len(run(work, "loses").pids()) == 1
 
     def test_requests_that_were_not_taken_share_the_new_engine(self, run: Callable[..., Flock]) -> None:
         async def work(flock: Flock) -> None:

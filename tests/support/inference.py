@@ -132,7 +132,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., In
     def start(*arguments: str, until: str = "/readyz", **variables: str) -> InferenceServer:
         port = _free_port()
         log = tmp_path_factory.mktemp("inference") / "server.log"
-        environment = inherited() | variables | {"SIMORGH_INFERENCE_PORT": str(port)}
+        environment = (
+            inherited() | {"SIMORGH_ENGINE": "transformers"} | variables | {"SIMORGH_INFERENCE_PORT": str(port)}
+        )
         with log.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "simorgh_inference.main", *arguments], env=environment, stdout=file, stderr=file

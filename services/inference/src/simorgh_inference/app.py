@@ -21,7 +21,7 @@ def create_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.host = EngineHost(source, settings.max_waiting, settings.load_timeout_s, engine_command)
+        app.state.host = EngineHost(source, settings, engine_command)
         app.state.probes = {part: Probe(check) for part, check in source.parts().items()}
         yield
         await app.state.host.close()

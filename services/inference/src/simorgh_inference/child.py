@@ -21,7 +21,8 @@ log = structlog.get_logger()
 
 
 class EngineLostError(Exception):
-    """The engine child ended. `was_taken` tells whether it had begun the request, which may have ended it."""
+    """The engine child ended, or cannot go on with this answer. `was_taken` tells whether it had begun the request,
+    which may have ended it."""
 
     def __init__(self, was_taken: bool = False) -> None:
         super().__init__(was_taken)
@@ -45,17 +46,24 @@ class EngineChild:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         ready: dict[str, Any],
+        stall_timeout_s: float,
     ) -> None:
         self.process = process
         self.ready = ready
+        self._stall_timeout_s = stall_timeout_s
+        self._heard_at = time.monotonic()
         self.started_at = time.time()
         self._reader = reader
         self._writer = writer
         self._held: dict[str, _Held] = {}
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
         self._is_closing = False
         self._is_lost = False
         # A context of its own: the request that started the engine is not the one that its later log lines are about.
-        self._task = asyncio.get_running_loop().create_task(self._read(), context=contextvars.Context())
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._read(), context=contextvars.Context())
+        self._watch = loop.create_task(self._end_when_it_stalls(), context=contextvars.Context())
 
     @property
     def is_lost(self) -> bool:
@@ -78,6 +86,9 @@ class EngineChild:
         Raises: EngineLostError.
         """
         request_id = new_id("req")
+        if not self._held:
+            self._heard_at = time.monotonic()  # it had nothing to say before
+        self._is_empty.clear()
         held = self._held[request_id] = _Held()
         finished = False
         try:
@@ -90,9 +101,15 @@ class EngineChild:
                 yield piece
         finally:
             del self._held[request_id]
+            if not self._held:
+                self._is_empty.set()
             if not finished and not self._is_lost:
                 with contextlib.suppress(EngineLostError):
                     await self._send({"op": "cancel", "id": request_id})
+
+    async def emptied(self) -> None:
+        """Wait until it holds no request."""
+        await self._is_empty.wait()
 
     async def close(self) -> None:
         """End the process. What it has said before is still heard."""
@@ -101,6 +118,7 @@ class EngineChild:
             os.killpg(self.process.pid, signal.SIGKILL)
         await run_in_threadpool(self.process.wait)
         await self._task
+        self._watch.cancel()
         self._writer.close()
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -111,9 +129,21 @@ class EngineChild:
             self._writer.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
             await self._writer.drain()
 
+    async def _end_when_it_stalls(self) -> None:
+        """Kill the process when it says nothing for too long while requests wait; that ends the reading."""
+        while not self._is_lost:
+            quiet_s = time.monotonic() - self._heard_at if self._held else 0.0
+            if quiet_s >= self._stall_timeout_s:
+                log.error("engine_stalled", pid=self.process.pid, num_active=self.num_active, quiet_s=round(quiet_s))
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.process.pid, signal.SIGKILL)
+                return
+            await asyncio.sleep(self._stall_timeout_s - quiet_s)
+
     async def _read(self) -> None:
         try:
             while line := await self._reader.readline():
+                self._heard_at = time.monotonic()
                 for piece in json.loads(line)["step"]:
                     self._hand_on(piece)
         except (OSError, ValueError) as error:  # a child that is killed while it writes leaves half a line
@@ -131,5 +161,8 @@ class EngineChild:
             return
         if piece.get("taken"):
             held.was_taken = True
+        elif piece.get("finish") == "lost":
+            log.error("answer_lost", pid=self.process.pid)
+            held.pieces.put_nowait(None)
         else:
             held.pieces.put_nowait(piece)

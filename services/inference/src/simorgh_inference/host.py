@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -16,10 +17,12 @@ from starlette.concurrency import run_in_threadpool
 
 from simorgh_inference import metrics
 from simorgh_inference.child import EngineChild, EngineLostError
-from simorgh_shared.engine_folder import EngineFolder
+from simorgh_inference.conversions import Conversions, Engine
 from simorgh_inference.registry import ModelSource
-from simorgh_shared.domain.errors import InvalidInputError, LimitedError, UnavailableError
+from simorgh_inference.settings import ServerSettings
+from simorgh_shared.domain.errors import AppError, InvalidInputError, LimitedError, UnavailableError
 from simorgh_shared.domain.ids import new_id
+from simorgh_shared.engine_folder import EngineFolder
 from simorgh_shared.spawning import Spawner, torch_child_environment
 
 log = structlog.get_logger()
@@ -33,15 +36,12 @@ class EngineHost:
     """The loaded models."""
 
     def __init__(
-        self,
-        source: ModelSource,
-        max_waiting: int,
-        load_timeout_s: float,
-        engine_command: Sequence[str] = ENGINE_COMMAND,
+        self, source: ModelSource, settings: ServerSettings, engine_command: Sequence[str] = ENGINE_COMMAND
     ) -> None:
         self.source = source
-        self._max_waiting = max_waiting
-        self._load_timeout_s = load_timeout_s
+        self._max_waiting = settings.max_waiting
+        self._load_timeout_s = settings.load_timeout_s
+        self._stall_timeout_s = settings.stall_timeout_s
         self._children: dict[str, EngineChild] = {}
         # A lock lives while someone holds or awaits it: what clients ask for must not stay in memory.
         self._loading: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -50,6 +50,9 @@ class EngineHost:
         self._spawner = Spawner()
         self._command = list(engine_command)
         self._folder = EngineFolder()
+        self._conversions = Conversions(settings, self._spawner, self._folder.path)
+        self._retired: set[EngineChild] = set()
+        """Children that another one has taken over from, with the requests that they still hold."""
 
     def loaded(self) -> dict[str, EngineChild]:
         """The live children by model."""
@@ -97,12 +100,44 @@ class EngineHost:
 
     async def close(self) -> None:
         """End all children."""
-        for child in self._children.values():
+        await self._conversions.close()
+        for child in (*self._children.values(), *self._retired):
             await child.close()
         self._children.clear()
         self._folder.close()
 
     async def _start(self, model: str, folder: Path) -> EngineChild:
+        """A child with the engine that fits; where it cannot load what was converted, transformers serves."""
+        kept = self.source.derived(model)
+        engine = await self._conversions.engine(model, folder, kept, functools.partial(self._renew, model))
+        try:
+            return await self._start_engine(model, folder, engine)
+        except AppError as error:
+            if engine.name != "openvino":
+                raise
+            self._reasons.pop(model, None)
+            return await self._start_engine(model, folder, self._conversions.without(model, error.message()))
+
+    async def _renew(self, model: str) -> None:
+        """Let a new child take over; the old one ends with its last request, and no request waits meanwhile."""
+        child = self._children.get(model)
+        if child is None or child.is_lost:
+            return  # the next request starts the right one
+        try:
+            folder = await run_in_threadpool(self.source.folder, model)
+            new = await self._start(model, folder)
+        except AppError as error:
+            log.warning("engine_stays", model=model, code=error.code)
+            return
+        async with self._loading.setdefault(model, asyncio.Lock()):
+            old, self._children[model] = self._children[model], new
+        self._retired.add(old)
+        log.info("engine_taken_over", model=model, pid=new.process.pid, num_active=old.num_active)
+        await old.emptied()
+        await old.close()
+        self._retired.discard(old)
+
+    async def _start_engine(self, model: str, folder: Path, engine: Engine) -> EngineChild:
         name = new_id("eng")
         path, log_path = self._folder.path / name, self._folder.path / f"{name}.log"
         connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
@@ -115,7 +150,7 @@ class EngineHost:
         server = await asyncio.start_unix_server(accept, str(path), limit=_LINE_BYTES)
         process = await run_in_threadpool(
             self._spawner.spawn,
-            [*self._command, "--model-dir", str(folder), "--socket", str(path)],
+            [*self._command, "--model-dir", str(folder), "--socket", str(path), *engine.arguments],
             environment=torch_child_environment(os.environ),
             log_path=log_path,
         )
@@ -140,8 +175,9 @@ class EngineHost:
         finally:
             server.close()
         metrics.ENGINE_STARTS.labels("ready").inc()
-        log.info("engine_ready", model=model, pid=process.pid)
-        return EngineChild(process, reader, writer, ready)
+        log.info("engine_ready", model=model, pid=process.pid, engine=engine.name, reason=engine.reason)
+        told = {"engine": engine.name, "engine_reason": engine.reason, **ready}
+        return EngineChild(process, reader, writer, told, self._stall_timeout_s)
 
     def _unfit(self, model: str, reason: str) -> InvalidInputError:
         """Remember why: a version never changes, and each try costs the seconds in which torch is loaded."""

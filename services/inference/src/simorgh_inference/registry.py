@@ -36,6 +36,10 @@ class ModelSource(Protocol):
         """The complete folder; raises NotFoundError for a model that there is not."""
         ...
 
+    def derived(self, model: str) -> Path | None:
+        """Where what is made of a model may be kept; None for a folder that may change."""
+        ...
+
     def cached(self) -> Mapping[str, float]:
         """Models whose folder lies here, and when it came (Unix seconds)."""
         ...
@@ -61,6 +65,11 @@ class FolderSource:
         del model
         return self._folder
 
+    def derived(self, model: str) -> Path | None:
+        """Nowhere."""
+        del model
+        return None
+
     def cached(self) -> Mapping[str, float]:
         """The folder, where it holds a model."""
         for name in ("config.json", "adapter_config.json"):
@@ -81,6 +90,7 @@ class RegistrySource:
         self._engine = engine
         self._sessions = make_sessions(engine)
         self._store = store
+        self._cache_dir = cache_dir
         self._folders = FolderCache(store, cache_dir)
 
     def name(self, model: str) -> str:
@@ -98,6 +108,10 @@ class RegistrySource:
         except ArtifactLostError as error:
             log.error("model_damaged", model=model, path=error.path)
             raise AppError("model_damaged", model=model, path=error.path) from error
+
+    def derived(self, model: str) -> Path | None:
+        """A folder of the cache that is no model."""
+        return self._cache_dir / ".derived" / model
 
     def cached(self) -> Mapping[str, float]:
         """Versions whose folder lies in the cache."""

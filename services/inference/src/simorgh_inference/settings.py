@@ -1,6 +1,7 @@
 """What the inference server is told by its environment."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
@@ -8,7 +9,19 @@ from pydantic_settings import SettingsConfigDict
 from simorgh_shared.settings import DatabaseSettings, SimorghSettings, StorageSettings
 
 
-class ServerSettings(SimorghSettings):
+class EngineSettings(SimorghSettings):
+    """How models are served."""
+
+    engine: Literal["auto", "transformers", "openvino"] = "auto"
+    """`auto` takes OpenVINO for what it can convert, and transformers meanwhile and for the rest."""
+    precision: Literal["f32", "bf16", "int8"] = "bf16"
+    """Of the OpenVINO engine; transformers computes in f32. Only f32 says what transformers says, token by token."""
+    kv_cache_bytes: int = Field(1 << 30, gt=0)
+    """For the keys and values of all requests of a model: those that do not fit wait."""
+    conversion_timeout_s: float = Field(1800.0, gt=0)
+
+
+class ServerSettings(EngineSettings):
     """Settings of `simorgh-inference` in every mode."""
 
     inference_host: str = "127.0.0.1"
@@ -18,6 +31,8 @@ class ServerSettings(SimorghSettings):
     max_waiting: int = Field(64, gt=0)
     """Requests of one model at a time; the next one gets 429."""
     load_timeout_s: float = Field(180.0, gt=0)
+    stall_timeout_s: float = Field(120.0, gt=0)
+    """An engine that says nothing for so long while requests wait is ended, and the next request starts another."""
 
 
 class RegistrySettings(DatabaseSettings, StorageSettings):

@@ -25,19 +25,19 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model-dir", type=Path, required=True)
     parser.add_argument("--socket", required=True)
+    parser.add_argument("--converted", type=Path, help="the model for OpenVINO; without it transformers serves")
+    parser.add_argument("--precision", choices=("f32", "bf16", "int8"), default="f32")
+    parser.add_argument("--cache-bytes", type=int, default=1 << 30, help="for the keys and values of all requests")
     arguments = parser.parse_args()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != int(os.environ.get("SIMORGH_PARENT_PID", os.getppid())):
         return 1
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
-    # Imported here because torch reads the environment when it is loaded.
-    from simorgh_inference.engine.transformers_engine import TransformersEngine
-
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(arguments.socket)
         try:
-            engine = TransformersEngine(arguments.model_dir)
+            engine = _load(arguments)
         except _UNFIT as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the machine's fault: another start may help
@@ -46,6 +46,17 @@ def main() -> int:
         _send(connection, {"ready": {**engine.ready, "pid": os.getpid()}})
         _serve(engine, connection)
     return 0
+
+
+def _load(arguments: argparse.Namespace) -> Any:
+    # Imported here because torch and OpenVINO read the environment when they are loaded, and one is enough.
+    if arguments.converted is not None:
+        from simorgh_inference.engine.openvino_engine import OpenvinoEngine
+
+        return OpenvinoEngine(arguments.model_dir, arguments.converted, arguments.precision, arguments.cache_bytes)
+    from simorgh_inference.engine.transformers_engine import TransformersEngine
+
+    return TransformersEngine(arguments.model_dir)
 
 
 def _reason(error: Exception, folder: Path) -> str:

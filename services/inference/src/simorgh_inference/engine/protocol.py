@@ -16,7 +16,8 @@ class Piece(TypedDict, total=False):
     id: str
     taken: Literal[True]
     text: str
-    finish: Literal["stop", "length", "cancelled", "error"]
+    finish: Literal["stop", "length", "cancelled", "error", "lost"]
+    """`lost`: the engine goes on, and this answer cannot."""
     prompt_tokens: int
     completion_tokens: int
     turns_cut: int

@@ -91,16 +91,16 @@ class TransformersEngine:
 def _load(folder: Path) -> Any:
     """The weights in float32; an adapter is merged into the base that lies in its folder."""
     if not (folder / ADAPTER_FILE).is_file():
-        return _load_whole(folder)
+        return load_whole(folder)
     base = folder / "base"
     if not base.is_dir():
         raise ValueError("this is an adapter without its base model: upload them as one folder, the base in `base`")
     from peft import PeftModel  # takes seconds to load, and few models need it
 
-    return PeftModel.from_pretrained(_load_whole(base), folder).merge_and_unload()
+    return PeftModel.from_pretrained(load_whole(base), folder).merge_and_unload()
 
 
-def _load_whole(folder: Path) -> Any:
+def load_whole(folder: Path) -> Any:
     """The weights of a folder that is whole.
 
     Raises: ValueError for an architecture that goes on with no text (transformers would load an encoder all the same),

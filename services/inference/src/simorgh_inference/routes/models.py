@@ -8,6 +8,8 @@ from starlette.concurrency import run_in_threadpool
 from simorgh_inference.host import EngineHost
 
 router = APIRouter()
+_TOLD = ("engine", "engine_reason", "precision", "context_tokens")
+"""Of a loaded model, in a member of our own."""
 
 
 @router.get("/v1/models")
@@ -15,9 +17,11 @@ async def list_models(request: Request) -> dict[str, Any]:
     """The models that lie in the cache or are loaded; a registry may know more."""
     host: EngineHost = request.app.state.host
     cached = await run_in_threadpool(host.source.cached)
-    created = {model: child.started_at for model, child in host.loaded().items()} | dict(cached)
+    loaded = host.loaded()
+    created = {model: child.started_at for model, child in loaded.items()} | dict(cached)
     data = [
         {"id": model, "object": "model", "created": int(created[model]), "owned_by": "simorgh"}
+        | ({"simorgh": {name: loaded[model].ready.get(name) for name in _TOLD}} if model in loaded else {})
         for model in sorted(created)
     ]
     return {"object": "list", "data": data}
