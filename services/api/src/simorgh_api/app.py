@@ -61,6 +61,7 @@ ROUTES = (
     "openai.chat",
     "openai.audio",
     "openai.files",
+    "openai.batches",
 )
 """Modules with a `router`, in the order of the API's description."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 from fastapi.security import HTTPBearer
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -161,6 +161,13 @@ def signed_in(principal: Annotated[Principal, Depends(current_principal)]) -> Pr
 
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 Cursor = Annotated[str | None, Query(max_length=200, description="The `next_cursor` of the page before.")]
+IdempotencyKey = Annotated[
+    str | None, Header(max_length=255, description="The same key and body again answer the first job.")
+]
+RetryCount = Annotated[
+    int,
+    Header(alias="x-stainless-retry-count", ge=0, description="Sent by OpenAI's SDKs: a retry makes no second job."),
+]
 Settings = Annotated[ApiSettings, Depends(get_settings)]
 Sessions = Annotated[sessionmaker[Session], Depends(get_sessions)]
 Blobs = Annotated[BlobStore, Depends(get_blobs)]

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from simorgh_inference.errors import add_error_handlers
 from simorgh_inference.host import ENGINE_COMMAND, EngineHost
 from simorgh_inference.middleware import KeyCheck, RequestContext
+from simorgh_inference.priority import Priorities
 from simorgh_inference.registry import ModelSource
 from simorgh_inference.routes import chat, health, models
 from simorgh_inference.settings import ServerSettings
@@ -22,6 +23,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.host = EngineHost(source, settings, engine_command)
+        app.state.priorities = Priorities()
         app.state.probes = {part: Probe(check) for part, check in source.parts().items()}
         yield
         await app.state.host.close()

@@ -8,6 +8,8 @@ from simorgh_shared.logging import configure_logging
 from simorgh_shared.worker.capacity import Slots
 from simorgh_shared.worker.process import LocalLauncher
 from simorgh_shared.worker.service import named_queues, open_resources, own_devices, serve
+from simorgh_trainer.batches.asking import Server
+from simorgh_trainer.jobs.batch import Batch
 from simorgh_trainer.jobs.kinds import job_kinds
 from simorgh_trainer.settings import TrainerSettings
 
@@ -22,7 +24,10 @@ def main() -> None:
     slots = Slots({(Lane.LONG, Lane.SHORT): num_slots - arguments.short_slots, (Lane.SHORT,): arguments.short_slots})
     resources = open_resources("simorgh-trainer-worker", settings, num_slots)
     launcher = LocalLauncher(resources.folder, resources.store, resources.incoming, resources.sessions)
-    sys.exit(serve(resources, arguments.queues, slots, devices, job_kinds(launcher)))
+    key = settings.internal_key.get_secret_value() if settings.internal_key is not None else None
+    server = Server(settings.inference_url, key, settings.batch_at_once)
+    batch = Batch(resources.store, resources.folder, server)
+    sys.exit(serve(resources, arguments.queues, slots, devices, job_kinds(launcher, batch)))
 
 
 def _arguments() -> argparse.Namespace:

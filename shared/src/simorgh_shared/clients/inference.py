@@ -16,6 +16,7 @@ import structlog
 from simorgh_shared.domain.errors import UnavailableError
 
 log = structlog.get_logger()
+CHAT = "/v1/chat/completions"
 _RETRY_AFTER_S = 5
 _TIMEOUT = httpx.Timeout(600.0, connect=5.0)  # the first answer of a large model waits until it is loaded
 _LOOK_TIMEOUT_S = 5.0
@@ -190,10 +191,24 @@ class InferenceClient:
         With `fits_turns` the server leaves out the oldest whole turns where the window does not hold all.
         Raises: UnavailableError when the server does not answer.
         """
-        headers = {"x-request-id": request_id, "x-simorgh-model-name": quote(model_name)}
-        if fits_turns:
-            headers["x-simorgh-fit"] = "cut-turns"
-        request = self._http.build_request("POST", "/v1/chat/completions", content=_encoded(body), headers=headers)
+        fit = {"x-simorgh-fit": "cut-turns"} if fits_turns else None
+        return await self.open(CHAT, body, model_name=model_name, request_id=request_id, headers=fit)
+
+    async def open(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        model_name: str,
+        request_id: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> Upstream:
+        """Ask for what a model makes of a body, as `open_chat` does.
+
+        Raises: UnavailableError when the server does not answer.
+        """
+        told = {"x-request-id": request_id, "x-simorgh-model-name": quote(model_name), **(headers or {})}
+        request = self._http.build_request("POST", path, content=_encoded(body), headers=told)
         return await self._open(request)
 
     async def models(self, request_id: str) -> ServerModels:

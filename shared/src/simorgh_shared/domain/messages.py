@@ -167,13 +167,16 @@ _EN: dict[str, str] = {
     "upload_hash_mismatch": "The file {name} arrived with the SHA-256 {found}, and {expected} was promised. Nothing was kept; send it again.",
     "upload_lost": "What was sent of {name} is gone from storage. Send it again.",
     "uploads_open_limit": "This project has {open} unfinished uploads and may have {limit}. Finish or abort one: GET /api/datasets/uploads lists them.",
+    "dataset_not_found": "There is no dataset {dataset_id} in this project. GET /api/datasets/list names those that there are.",
     # files and batches
     "file_missing": "Send the file in the field file, and nothing else there.",
     "file_empty": "The file is empty. Send one with something in it.",
     "file_not_found": "There is no file {file_id} in this project. GET /v1/files lists those that there are.",
     "file_gone": "The bytes of file {file_id} are missing or damaged in storage. Send the file again.",
     "file_in_use": "Batch {job_id} still reads file {file_id}. Cancel it, or delete the file when it has ended.",
-    "dataset_not_found": "There is no dataset {dataset_id} in this project. GET /api/datasets/list names those that there are.",
+    "batch_not_found": "There is no batch {batch_id} in this project. GET /v1/batches lists those that there are.",
+    "batch_file_purpose": "File {file_id} was sent for {purpose}. Send it again with purpose batch.",
+    "batch_unfit": "{num_errors} lines of the batch cannot be asked, so none was. The first: {first}",
     # models that are sent
     "model_file_pickle": "{path} is {found}, which can run code when it is loaded. Convert the weights to safetensors (model.save_pretrained(folder) in transformers), and leave this file out.",
     "model_file_code": "{path} is program code, and code that comes with a model is never run here. Leave it out.",

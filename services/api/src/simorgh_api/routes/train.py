@@ -2,11 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import Header, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Notify, Reader, Sessions, StreamWatcher, Writer
+from simorgh_api.deps import (
+    Blobs,
+    Cursor,
+    DbSession,
+    IdempotencyKey,
+    Limit,
+    Notify,
+    Reader,
+    RetryCount,
+    Sessions,
+    StreamWatcher,
+    Writer,
+)
 from simorgh_api.routes.jobs import After, LastEventId, act, save, sse
 from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import bases, continuing, jobs, training
@@ -19,13 +31,6 @@ from simorgh_shared.schemas.runs import RunBody, RunLogs, RunMetrics, RunView, S
 
 router = native_router("/train", "train")
 RunId = Annotated[str | None, Query(alias="runId", description="Without it the newest active run.")]
-IdempotencyKey = Annotated[
-    str | None, Header(max_length=255, description="The same key and body again answer the first job.")
-]
-RetryCount = Annotated[
-    int,
-    Header(alias="x-stainless-retry-count", ge=0, description="Sent by OpenAI's SDKs: a retry makes no second job."),
-]
 _LOG_LINES = 1000
 
 

@@ -3,10 +3,21 @@
 from fastapi.responses import HTMLResponse
 
 from simorgh_api import pages
-from simorgh_api.deps import Blobs, Cursor, DbSession, Limit, Notify, Reader, Sessions, Writer
+from simorgh_api.deps import (
+    Blobs,
+    Cursor,
+    DbSession,
+    IdempotencyKey,
+    Limit,
+    Notify,
+    Reader,
+    RetryCount,
+    Sessions,
+    Writer,
+)
 from simorgh_api.pages.training import page
 from simorgh_api.routes.jobs import After, act
-from simorgh_api.routes.train import IdempotencyKey, RetryCount, queue_run
+from simorgh_api.routes.train import queue_run
 from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import jobs, reports
 from simorgh_api.usecases.training import Repeat

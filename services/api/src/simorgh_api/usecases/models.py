@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from simorgh_api.usecases import paging
-from simorgh_shared.db.models import Alias, Blob, ManifestEntry, Model, ModelVersion
+from simorgh_shared.db.models import Blob, ManifestEntry, Model, ModelVersion
+from simorgh_shared.db.repositories import models as repository
 from simorgh_shared.domain.errors import NotFoundError
 from simorgh_shared.schemas.models import ModelView, OpenAIModel, VersionView
 from simorgh_shared.storage.blobs import StoredBlob
@@ -31,7 +32,7 @@ def resolve(session: Session, project_id: str, name: str) -> str:
 
     Raises: NotFoundError.
     """
-    return _resolved(session, project_id, name)[1].id
+    return repository.resolve(session, project_id, name)[1].id
 
 
 def newest(session: Session, project_id: str) -> str:
@@ -40,7 +41,7 @@ def newest(session: Session, project_id: str) -> str:
     Raises: NotFoundError in a project that has none.
     """
     found = session.scalar(
-        _versions_of(project_id)
+        repository.versions_of(project_id)
         .with_only_columns(Model.id)
         .where(ModelVersion.kind != "speech", ModelVersion.format == "safetensors")  # the others answer nothing
         .order_by(ModelVersion.job_id.is_(None), ModelVersion.id.desc())
@@ -94,7 +95,7 @@ def one_askable(session: Session, project_id: str, name: str) -> OpenAIModel:
 
     Raises: NotFoundError.
     """
-    model, _ = _resolved(session, project_id, name)
+    model, _ = repository.resolve(session, project_id, name)
     return OpenAIModel(id=name, created=int(model.created_at.timestamp()))
 
 
@@ -102,7 +103,7 @@ def versions(
     session: Session, project_id: str, limit: int, cursor: str | None
 ) -> tuple[list[FoundVersion], str | None]:
     """The newest versions first with their objects: fewer than `limit` where that were too many objects."""
-    rows, more = paging.page(session, _versions_of(project_id), ModelVersion.id, "mver", limit, cursor)
+    rows, more = paging.page(session, repository.versions_of(project_id), ModelVersion.id, "mver", limit, cursor)
     blobs = _blobs(session, [row[1].manifest_id or "" for row in rows])
     found: list[FoundVersion] = []
     keys: set[str] = set()
@@ -113,29 +114,6 @@ def versions(
             return found, paging.encode(found[-1].version.version_id)
         found.append(FoundVersion(model.id, model.name, view_of(version), own))
     return found, more
-
-
-def _resolved(session: Session, project_id: str, name: str) -> tuple[Model, ModelVersion]:
-    base, _, alias = name.partition("@")
-    query = _versions_of(project_id)
-    if alias:
-        query = query.join(Alias, Alias.model_version_id == ModelVersion.id).where(
-            Alias.name == alias, sa.or_(Model.id == base, Model.name == base)
-        )
-    else:
-        query = query.where(sa.or_(ModelVersion.id == name, Model.id == name, Model.name == name))
-    found = session.execute(query.order_by(ModelVersion.version.desc()).limit(1)).one_or_none()
-    if found is None:
-        raise NotFoundError("model_not_found", model=name)
-    return found[0], found[1]
-
-
-def _versions_of(project_id: str) -> "sa.Select[Model, ModelVersion]":
-    return (
-        sa.select(Model, ModelVersion)
-        .join(ModelVersion, ModelVersion.model_id == Model.id)
-        .where(Model.project_id == project_id, Model.deleted_at.is_(None))
-    )
 
 
 def _blobs(session: Session, manifest_ids: Iterable[str]) -> dict[str, list[StoredBlob]]:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from simorgh_inference.child import EngineLostError
 from simorgh_inference.host import EngineHost
 from simorgh_inference.measure import measured
+from simorgh_inference.priority import Priorities, is_of_batch
 from simorgh_inference.schema import ChatRequest
 from simorgh_shared.domain.errors import AppError, InvalidInputError
 from simorgh_shared.domain.ids import new_id
@@ -31,7 +32,9 @@ async def chat(request: Request, body: ChatRequest) -> Response:
     host: EngineHost = request.app.state.host
     name = unquote(request.headers.get("x-simorgh-model-name", body.model))
     head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": name}
-    pieces = measured(host.generate(body.model, body.for_engine() | {"cut_turns": _may_cut_turns(request)}))
+    is_batch, asked = is_of_batch(request), body.for_engine() | {"cut_turns": _may_cut_turns(request)}
+    priorities: Priorities = request.app.state.priorities
+    pieces = measured(priorities.ordered(body.model, host.generate(body.model, asked), is_batch=is_batch))
     if not body.stream:
         return await _whole(request, head, pieces)
     first = await _first(pieces)

@@ -51,3 +51,15 @@ class Alias(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     model_version_id: Mapped[str] = mapped_column(sa.ForeignKey("model_versions.id"))
     updated_at: Mapped[CreatedAt]
+
+
+class AliasChange(Base):
+    """What an alias was set to, and by whom; the newest is what it points at now."""
+
+    __tablename__ = "alias_changes"
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(always=True), primary_key=True)
+    model_id: Mapped[str] = mapped_column(sa.ForeignKey("models.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    model_version_id: Mapped[str] = mapped_column(sa.ForeignKey("model_versions.id", ondelete="CASCADE"))
+    changed_by: Mapped[str | None] = mapped_column(sa.ForeignKey("users.id", ondelete="SET NULL"))
+    at: Mapped[CreatedAt]

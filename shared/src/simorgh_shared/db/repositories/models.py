@@ -1,13 +1,14 @@
-"""How a model version comes into the registry, whoever made it."""
+"""How a model version comes into the registry, whoever made it, and which one a name means."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from simorgh_shared.db.models import Model, ModelVersion
+from simorgh_shared.db.models import Alias, Model, ModelVersion
+from simorgh_shared.domain.errors import NotFoundError
 from simorgh_shared.domain.ids import new_id
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.manifests import Entry
@@ -90,3 +91,36 @@ def find_content(session: Session, project_id: str, name: str, entries: Sequence
             found: str = version.id
             return found
     return None
+
+
+def versions_of(project_id: str) -> "sa.Select[Model, ModelVersion]":
+    """The versions of a project's models that are not deleted."""
+    return (
+        sa.select(Model, ModelVersion)
+        .join(ModelVersion, ModelVersion.model_id == Model.id)
+        .where(Model.project_id == project_id, Model.deleted_at.is_(None))
+    )
+
+
+def resolve(session: Session, project_id: str, name: str) -> tuple[Model, ModelVersion]:
+    """What a name means: a version, a model by id or name (its newest version), or `model@alias`.
+
+    Raises: NotFoundError.
+    """
+    base, _, alias = name.partition("@")
+    query = versions_of(project_id)
+    if alias:
+        # The version may be of another model: one that was made from a version of this one.
+        owner = aliased(Model)
+        query = (
+            query.join(Alias, Alias.model_version_id == ModelVersion.id)
+            .join(owner, owner.id == Alias.model_id)
+            .where(owner.project_id == project_id, owner.deleted_at.is_(None))
+            .where(Alias.name == alias, sa.or_(owner.id == base, owner.name == base))
+        )
+    else:
+        query = query.where(sa.or_(ModelVersion.id == name, Model.id == name, Model.name == name))
+    found = session.execute(query.order_by(ModelVersion.version.desc()).limit(1)).one_or_none()
+    if found is None:
+        raise NotFoundError("model_not_found", model=name)
+    return found[0], found[1]

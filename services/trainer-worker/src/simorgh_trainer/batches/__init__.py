@@ -1,0 +1,1 @@
+"""Batches: the requests of a file, asked line by line (R-CHAT-6)."""
