@@ -24,7 +24,7 @@ SERVICES = (
     Service("dispatcher", ("simorgh-dispatcher",), metrics_port=True),
     Service(
         "trainer-cpu",
-        ("simorgh-trainer-worker", "--queues", "train.cpu", "-c", "1"),
+        ("simorgh-trainer-worker", "--queues", "train.cpu,optimize.cpu", "-c", "1"),
         loads_torch=True,
         metrics_port=True,
         grace_s=20.0,  # a training child saves a checkpoint first

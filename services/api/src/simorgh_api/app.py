@@ -52,6 +52,8 @@ ROUTES = (
     "routes.conversions",
     "routes.provenance",  # before the models' own, whose ids take any word
     "routes.models",
+    "routes.aliases",
+    "routes.optimizations",
     "routes.chat",
     "routes.conversations",
     "routes.stt",

@@ -75,6 +75,8 @@ class JobType(StrEnum):
     """Has one model transcribe the clips of an audio dataset, and scores each against its text."""
     CONVERT_MODEL = "convert_model"
     """Makes a model of another format, for the engine that runs it."""
+    OPTIMIZE = "optimize"
+    """Makes another form of a model, and measures both on the same rows."""
     BATCH = "batch"
     """Asks models the requests of a file, line by line."""
 

@@ -249,6 +249,17 @@ _EN: dict[str, str] = {
     "speech_voice_unfit": "The model cannot speak: {reason}. Choose another voice.",
     "speech_voice_unknown": "eSpeak NG does not speak {language}. GET /api/tts/voices lists those that there are.",
     "espeak_missing": "eSpeak NG cannot be used on this worker: {reason}. Install the extra with: pip install 'simorgh-voice[espeak]'",
+    # optimisation
+    "optimization_unfit": "The model cannot be optimised so: {reason}.",
+    "optimization_not_alike": "What came out is not what went in: {reason}. Nothing was kept; report this model.",
+    "optimization_no_dataset": "The lineage of the model {model} names no dataset that is still here. Name one in dataset, whose rows it is measured on.",
+    "optimization_kind": "Dataset {dataset_id} holds {found} rows, and the measures need text, qa or messages. Name another.",
+    "optimization_not_ready": "The optimisation {job_id} is {status}: its report is not there yet. GET /api/optimizations/{job_id} shows how far it is.",
+    # aliases
+    "alias_not_found": "The model {model} has no alias {alias}. GET /api/models/{model}/aliases lists those that there are.",
+    "alias_foreign": "The version {version_id} is none of the model {model}, and was not made from one. Name another version.",
+    "alias_no_former": "The alias {alias} of the model {model} has pointed at nothing before. Set it to a version.",
+    "alias_gate_missed": "The version {version_id} missed the gate of its optimisation, so {alias} does not go to it: {reason}.",
     # inference
     "model_not_found": "There is no model {model} in this project. GET /v1/models lists those that there are.",
     "no_model_yet": "This project has no model to chat with yet. Train one with POST /api/train/start.",

@@ -11,7 +11,7 @@ from simorgh_shared.worker.attempt import WithChild
 from simorgh_shared.worker.in_process import InProcess
 from simorgh_shared.worker.kinds import ChildKind, InProcessKind, JobKind
 from simorgh_shared.worker.process import Launcher
-from simorgh_trainer.jobs import converting, importing, probe, statistics, train
+from simorgh_trainer.jobs import converting, importing, optimize, probe, statistics, train
 from simorgh_trainer.jobs.batch import Batch
 
 IN_PROCESS: Mapping[str, InProcessKind] = {JobType.PROBE: probe}
@@ -20,6 +20,7 @@ WITH_CHILD: Mapping[str, ChildKind] = {
     JobType.IMPORT: importing,
     JobType.CONVERT: converting,
     JobType.STATISTICS: statistics,
+    JobType.OPTIMIZE: optimize,
 }
 
 

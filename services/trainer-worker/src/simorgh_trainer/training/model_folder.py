@@ -149,12 +149,22 @@ def read_model(folder: Path, sequence_length: int) -> FoundModel:
         raise InvalidInputError("base_model_unfit", reason=f"its config.json has no {error}") from error
     except Exception as error:  # tokenizers raises bare ones
         raise InvalidInputError("base_model_unfit", reason=str(error)) from error
+    row_format = find_row_format(folder, tokenizer)
+    return FoundModel(
+        folder, row_format, tokenizer if isinstance(row_format, Markers) else row_format.tokenizer, path, shape
+    )
+
+
+def find_row_format(folder: Path, tokenizer: Tokenizer) -> "Markers | ChatTemplate":
+    """How the model of a folder writes rows: with our markers, or by a chat template.
+
+    Raises: InvalidInputError `base_model_unfit`.
+    """
     if all(tokenizer.token_to_id(token) is not None for token in SPECIAL_TOKENS):
-        return FoundModel(folder, Markers(tokenizer), tokenizer, path, shape)
+        return Markers(tokenizer)
     from simorgh_trainer.training.formats.chat_template import ChatTemplate  # transformers takes seconds to load
 
-    chat = ChatTemplate(folder)
-    return FoundModel(folder, chat, chat.tokenizer, path, shape)
+    return ChatTemplate(folder)
 
 
 def _load_weights(folder: Path) -> dict[str, Tensor]:

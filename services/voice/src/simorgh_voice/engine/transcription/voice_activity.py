@@ -9,7 +9,7 @@ from typing import Any
 
 import faster_whisper
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime
 
 from simorgh_shared.audio.samples import SAMPLE_RATE, Samples
 

@@ -1,0 +1,80 @@
+"""The job that makes another form of a model and measures both: a new version with a base (R-OPT-1, R-OPT-2)."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from simorgh_shared.db.models import DatasetVersion, Model, ModelVersion
+from simorgh_shared.db.repositories import models
+from simorgh_shared.db.repositories.models import NewModel
+from simorgh_shared.domain.errors import NotFoundError
+from simorgh_shared.queue.leases import Lease
+from simorgh_shared.storage import manifests
+from simorgh_shared.storage.blobs import ArtifactLostError
+from simorgh_shared.storage.manifests import Entry
+from simorgh_shared.worker.process import LaunchPlan
+
+MODULE = "simorgh_trainer.optimize"
+_HOLDS_OUT = ("eval_fraction", "seed", "normalise")
+
+
+def plan(session: Session, lease: Lease) -> LaunchPlan:
+    """Look up the exact versions of model and dataset.
+
+    Raises: ArtifactLostError when the model's files are gone, NotFoundError when the dataset is.
+    """
+    version_id, dataset_version_id = lease.spec["base_version_id"], lease.spec["dataset_version_id"]
+    version = session.get(ModelVersion, version_id)
+    files = manifests.entries(session, version.manifest_id) if version is not None and version.manifest_id else []
+    if version is None or not files:
+        raise ArtifactLostError(f"model {version_id}")
+    dataset = session.get(DatasetVersion, dataset_version_id)
+    if dataset is None:
+        raise NotFoundError("job_failed", reason=f"its dataset version {dataset_version_id} does not exist any more")
+    rows = [entry for entry in manifests.entries(session, dataset.manifest_id) if "/" not in entry.path]
+    trained = version.lineage.get("spec", {}) if version.lineage.get("dataset_version_id") == dataset_version_id else {}
+    run = {
+        "job_id": lease.job_id,
+        "attempt": lease.attempt,
+        "type": lease.type,
+        "spec": lease.spec,
+        "inputs": {
+            "dataset": {
+                "row_schema": dataset.row_schema,
+                "columns": dataset.columns,
+                "train": [f"inputs/dataset/{entry.path}" for entry in rows if not entry.path.startswith("test.")],
+                "test": [f"inputs/dataset/{entry.path}" for entry in rows if entry.path.startswith("test.")],
+            },
+            "training": {name: trained[name] for name in _HOLDS_OUT} if set(_HOLDS_OUT) <= trained.keys() else None,
+        },
+    }
+    return LaunchPlan(MODULE, run, {"model": files, "dataset": rows}, lease.devices)
+
+
+def keep(session: Session, lease: Lease, result: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:
+    """Register what the child made. It keeps its source's dataset, so that it can be measured again."""
+    base = session.get_one(ModelVersion, lease.spec["base_version_id"])
+    new = NewModel(
+        name=lease.spec.get("name") or f"{session.get_one(Model, base.model_id).name}-{lease.spec['method']}",
+        kind=result["model"]["kind"],
+        format=result["model"]["format"],
+        entries=entries,
+        lineage={
+            "job_id": lease.job_id,
+            "attempt": lease.attempt,
+            "base_version_id": base.id,
+            "dataset_version_id": lease.spec["dataset_version_id"],
+            "spec": dict(lease.spec),
+        },
+        metrics=result["metrics"],
+        num_parameters=result["num_parameters"],
+        traits=result["model"]["traits"],
+    )
+    return asdict(models.register(session, lease.project_id, new, lease.job_id)) | {"report": result["report"]}
+
+
+def checkpoints_kept(lease: Lease) -> int:
+    """An optimisation starts anew."""
+    del lease
+    return 0

@@ -1,0 +1,1 @@
+"""The child that makes another form of a model and measures both. Files in, files out: no database, no network."""

@@ -1,0 +1,101 @@
+"""What runs a model while it is measured: transformers, or onnxruntime. One sequence at a time.
+
+Nothing is imported that the runtime does not need, since the memory of the process is measured.
+Shapes: T tokens, V vocabulary, H key/value heads, S positions in the cache, D head size.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+ONNX_FILE = "model.onnx"
+GGUF_FILE = "model.gguf"
+
+
+class Runtime(Protocol):
+    """A model that continues one sequence."""
+
+    def step(self, ids: list[int], state: Any) -> tuple[NDArray[np.float32], Any]:
+        """Logits (T, V) of ids that follow what `state` holds (None: nothing), and the state after them."""
+
+
+def open_runtime(name: str, folder: Path, threads: int) -> Runtime:
+    """Load the model of a folder.
+
+    Raises: ValueError where weights are missing.
+    """
+    if name == "onnxruntime":
+        return OnnxRuntime(folder, threads)
+    return TransformersRuntime(load_model(folder), threads)
+
+
+def load_model(folder: Path) -> Any:
+    """The model as transformers loads it, in float32; an adapter on the base in its folder, a GGUF file dequantised.
+
+    Raises: ValueError where weights are missing, which transformers would draw at random.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if (folder / "adapter_config.json").is_file():
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(load_model(folder / "base"), folder).eval()
+    how = {"gguf_file": GGUF_FILE} if (folder / GGUF_FILE).is_file() else {"use_safetensors": True}
+    model, found = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, trust_remote_code=False, local_files_only=True, output_loading_info=True, **how
+    )
+    unfit = sorted([*found["missing_keys"], *(str(key) for key in found["mismatched_keys"])])
+    if unfit:
+        raise ValueError(f"{len(unfit)} of its weights are missing or have another shape, such as {unfit[0]}")
+    return model.eval()
+
+
+class TransformersRuntime:
+    """A model of transformers on the processor."""
+
+    def __init__(self, model: Any, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self._torch = torch
+        self._model = model
+
+    def step(self, ids: list[int], state: Any) -> tuple[NDArray[np.float32], Any]:
+        """Logits of ids behind the cache, and the cache."""
+        with self._torch.inference_mode():
+            output = self._model(input_ids=self._torch.tensor([ids]), past_key_values=state, use_cache=True)
+        logits_TV: NDArray[np.float32] = output.logits[0].numpy()
+        return logits_TV, output.past_key_values
+
+
+class OnnxRuntime:
+    """A graph that takes ids, a mask and a cache, in onnxruntime on the processor."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        import onnxruntime
+
+        onnxruntime.disable_telemetry_events()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self._session = onnxruntime.InferenceSession(
+            str(folder / ONNX_FILE), options, providers=["CPUExecutionProvider"]
+        )
+        config = json.loads((folder / "config.json").read_bytes())
+        num_heads = config.get("num_key_value_heads") or config["num_attention_heads"]
+        head_size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+        self._empty_BHSD = np.zeros((1, num_heads, 0, head_size), np.float32)
+        self._cache = [given.name for given in self._session.get_inputs()][2:]
+
+    def step(self, ids: list[int], state: Any) -> tuple[NDArray[np.float32], Any]:
+        """Logits of ids behind the cache, and the cache."""
+        past = state if state is not None else [self._empty_BHSD] * len(self._cache)
+        num_seen = past[0].shape[2]
+        feeds = dict(zip(self._cache, past, strict=True))
+        feeds["input_ids"] = np.array([ids], np.int64)
+        feeds["attention_mask"] = np.ones((1, num_seen + len(ids)), np.int64)
+        logits_BTV, *present = self._session.run(None, feeds)
+        return logits_BTV[0], present

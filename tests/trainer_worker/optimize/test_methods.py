@@ -1,0 +1,104 @@
+"""The methods on a tiny model, in this process: what they write, and what they compare it by (R-OPT-1)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_trainer.optimize.methods import gguf, merge, onnx, prune_magnitude
+from simorgh_trainer.optimize.methods.likeness import compare_logits
+from simorgh_trainer.optimize.runtimes import TransformersRuntime, load_model
+from tests.trainer_worker.training.foreign import make_model
+
+IDS = list(range(3, 40))
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model(tmp_path_factory.mktemp("source") / "model", is_tied=False)
+
+
+def make_adapter(folder: Path, base: Path) -> Path:
+    """An adapter that changes something, with its base, as the platform keeps them."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM")
+    adapted = get_peft_model(load_model(base), config)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.1)
+    adapted.save_pretrained(folder)
+    (folder / "base").symlink_to(base)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        (folder / name).write_bytes((base / name).read_bytes())
+    return folder
+
+
+class TestMerge:
+    @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing")  # that is how peft asks
+    def test_merged_equals_the_adapter_on_its_base(self, source: Path, tmp_path: Path) -> None:
+        """R-OPT-1: within the stated tolerance, and other than the base."""
+        adapter = make_adapter(tmp_path / "adapter", source)
+        found = merge.make(adapter, tmp_path / "output", {}, IDS, 1)
+        assert found["logits_deviation"] <= found["tolerance"] == 1e-3
+        merged = TransformersRuntime(load_model(tmp_path / "output"), 1)
+        base = TransformersRuntime(load_model(source), 1)
+        assert compare_logits(base, merged, IDS, None)["logits_deviation"] > 0.001
+        names = {path.name for path in (tmp_path / "output").iterdir()}
+        assert {"model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"} <= names
+        assert "adapter_config.json" not in names
+
+    def test_what_differs_is_refused(self, source: Path, tmp_path: Path) -> None:
+        """R-OPT-1: nothing of it is kept."""
+        other = TransformersRuntime(load_model(make_model(tmp_path / "other")), 1)
+        with pytest.raises(InvalidInputError, match="its logits deviate by"):
+            compare_logits(TransformersRuntime(load_model(source), 1), other, IDS, 1e-3)
+
+
+class TestPrune:
+    def test_smallest_go_and_the_rest_stays(self) -> None:
+        weight = torch.tensor([[0.1, -3.0], [-0.2, 0.3]])
+        assert prune_magnitude.prune(weight, 0.5) == 2
+        assert weight.tolist() == [[0.0, -3.0], [0.0, pytest.approx(0.3)]]
+
+    def test_embeddings_and_output_stay_whole(self, source: Path, tmp_path: Path) -> None:
+        prune_magnitude.make(source, tmp_path / "output", {"sparsity": 0.5}, IDS, 1)
+        weights = load_file(tmp_path / "output" / "model.safetensors")
+        zeros = {name: float((tensor == 0).float().mean()) for name, tensor in weights.items()}
+        assert zeros["model.embed_tokens.weight"] == zeros["lm_head.weight"] == 0
+        assert zeros["model.layers.0.mlp.up_proj.weight"] == 0.5
+
+
+class TestGguf:
+    def test_f16_reads_back(self, source: Path, tmp_path: Path) -> None:
+        """R-OPT-1: by the package and by transformers; logits are those of the original to half precision."""
+        found = gguf.make(source, tmp_path / "output", {"precision": "f16"}, IDS, 1)
+        assert found["largest_tensor_deviation"] < 1e-3
+        assert found["logits_deviation"] < 5e-3
+
+    def test_interleaves_the_halves_of_each_head(self) -> None:
+        rows = np.arange(8, dtype=np.float32).reshape(8, 1)
+        assert gguf.interleave(rows, 2).ravel().tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
+
+    def test_other_tokenizers_are_refused(self, source: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "model"
+        folder.mkdir()
+        for path in source.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        (folder / "tokenizer.json").write_text('{"model": {"type": "Unigram"}}')
+        with pytest.raises(InvalidInputError, match="no byte-level BPE"):
+            gguf.make(folder, tmp_path / "output", {}, IDS, 1)
+
+
+class TestOnnx:
+    @pytest.mark.filterwarnings("ignore")  # torch's exporter warns of its own parts
+    def test_graph_equals_transformers_with_and_without_a_cache(self, source: Path, tmp_path: Path) -> None:
+        """R-OPT-1: within the stated tolerance, in onnxruntime."""
+        found = onnx.make(source, tmp_path / "output", {}, IDS, 1)
+        assert found["logits_deviation"] <= found["tolerance"] == 1e-3
+        assert {path.name for path in (tmp_path / "output").iterdir()} >= {"model.onnx", "model.onnx.data"}
