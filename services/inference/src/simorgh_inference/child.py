@@ -53,6 +53,8 @@ class EngineChild:
         self._stall_timeout_s = stall_timeout_s
         self._heard_at = time.monotonic()
         self.started_at = time.time()
+        self.used_at = time.monotonic()
+        """When a request came or ended last."""
         self._reader = reader
         self._writer = writer
         self._held: dict[str, _Held] = {}
@@ -89,6 +91,7 @@ class EngineChild:
         if not self._held:
             self._heard_at = time.monotonic()  # it had nothing to say before
         self._is_empty.clear()
+        self.used_at = time.monotonic()
         held = self._held[request_id] = _Held()
         finished = False
         try:
@@ -101,6 +104,7 @@ class EngineChild:
                 yield piece
         finally:
             del self._held[request_id]
+            self.used_at = time.monotonic()
             if not self._held:
                 self._is_empty.set()
             if not finished and not self._is_lost:

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from starlette.concurrency import run_in_threadpool
 
-from simorgh_inference import metrics
+from simorgh_inference import metrics, residency
 from simorgh_inference.child import EngineChild, EngineLostError
 from simorgh_inference.conversions import Conversions, Engine
 from simorgh_inference.registry import ModelSource
@@ -50,6 +50,9 @@ class EngineHost:
         self._spawner = Spawner()
         self._command = list(engine_command)
         self._folder = EngineFolder()
+        self._budget_bytes = settings.models_memory_bytes or residency.default_budget_bytes()
+        self._starting: dict[str, int] = {}
+        """Models that are being loaded, and the memory that they will need."""
         self._conversions = Conversions(settings, self._spawner, self._folder.path)
         self._retired: set[EngineChild] = set()
         """Children that another one has taken over from, with the requests that they still hold."""
@@ -81,8 +84,8 @@ class EngineHost:
     async def child(self, model: str) -> EngineChild:
         """The child of a model, started when there is none. Requests that come at once share one start.
 
-        Raises: NotFoundError, LimitedError when it is full, UnavailableError when it does not start, InvalidInputError
-        for a model that no engine here can serve.
+        Raises: NotFoundError, LimitedError when it is full, UnavailableError when it does not start or those in use
+        leave no memory, InvalidInputError for a model that no engine here can serve.
         """
         model = self.source.name(model)
         async with self._loading.setdefault(model, asyncio.Lock()):
@@ -93,7 +96,11 @@ class EngineHost:
                 if child is not None:
                     await child.close()
                 folder = await run_in_threadpool(self.source.folder, model)
-                child = self._children[model] = await self._start(model, folder)
+                try:
+                    await self._make_room(model, folder)
+                    child = self._children[model] = await self._start(model, folder)
+                finally:
+                    self._starting.pop(model, None)
         if child.num_active >= self._max_waiting:
             raise LimitedError("engine_busy", retry_after_s=1)
         return child
@@ -105,6 +112,23 @@ class EngineHost:
             await child.close()
         self._children.clear()
         self._folder.close()
+
+    async def _make_room(self, model: str, folder: Path) -> None:
+        """Reserve what the model will need, and let others go for it.
+
+        Raises: UnavailableError where those in use leave no room. A model that is alone is always tried.
+        """
+        needed = await run_in_threadpool(residency.needed_bytes, folder)
+        others = {name: child for name, child in self.loaded().items() if name != model}
+        gone = residency.to_unload(others, self._budget_bytes - needed - sum(self._starting.values()))
+        if gone is None and any(child.num_active for child in others.values()):
+            raise UnavailableError("models_memory_full", model=model, retry_after_s=5)
+        self._starting[model] = needed
+        leaving = [self._children.pop(name) for name in (others if gone is None else gone)]
+        for child in leaving:
+            metrics.ENGINES_UNLOADED.inc()
+            log.info("engine_unloaded", pid=child.process.pid, for_model=model)
+            await child.close()
 
     async def _start(self, model: str, folder: Path) -> EngineChild:
         """A child with the engine that fits; where it cannot load what was converted, transformers serves."""
@@ -130,7 +154,12 @@ class EngineHost:
             log.warning("engine_stays", model=model, code=error.code)
             return
         async with self._loading.setdefault(model, asyncio.Lock()):
-            old, self._children[model] = self._children[model], new
+            old = self._children.get(model)
+            if old is not None:
+                self._children[model] = new
+        if old is None:  # it has made room for another model
+            await new.close()
+            return
         self._retired.add(old)
         log.info("engine_taken_over", model=model, pid=new.process.pid, num_active=old.num_active)
         await old.emptied()

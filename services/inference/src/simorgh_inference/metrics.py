@@ -16,6 +16,7 @@ ENGINES_LOADED = Gauge("simorgh_inference_engines_loaded", "Engine children that
 REQUESTS_HELD = Gauge("simorgh_inference_requests_held", "Requests that engine children hold now")
 ENGINE_STARTS = Counter("simorgh_inference_engine_starts_total", "Engine children that were started", ["outcome"])
 ENGINE_LOSSES = Counter("simorgh_inference_engine_losses_total", "Engine children that ended by themselves")
+ENGINES_UNLOADED = Counter("simorgh_inference_engines_unloaded_total", "Engine children that made room for another")
 
 for _outcome in OUTCOMES:  # a rate over a series that is not there yet is no zero
     REQUESTS.labels(_outcome)

@@ -18,6 +18,8 @@ class EngineSettings(SimorghSettings):
     """Of the OpenVINO engine; transformers computes in f32. Only f32 says what transformers says, token by token."""
     kv_cache_bytes: int = Field(1 << 30, gt=0)
     """For the keys and values of all requests of a model: those that do not fit wait."""
+    models_memory_bytes: int | None = Field(None, gt=0)
+    """For all loaded models together; None is three quarters of the machine's memory."""
     conversion_timeout_s: float = Field(1800.0, gt=0)
 
 

@@ -271,6 +271,7 @@ _EN: dict[str, str] = {
     "engine_busy": "The model has as many requests as it takes. Try again in {retry_after_s} s.",
     "model_damaged": "The file {path} of model {model} is missing or damaged in storage, so the model cannot be loaded. Restore the file from a backup, or make the model again and ask for its new version.",
     "model_unservable": "The model {model} cannot be chatted with: {reason}. Choose another model, or convert this one.",
+    "models_memory_full": "The models in use leave no memory for {model}. Try again in {retry_after_s} s.",
     "engine_start_failed": "The engine of model {model} did not start: {reason}",
 }
 

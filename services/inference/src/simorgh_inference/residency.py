@@ -1,0 +1,43 @@
+"""Keeps the engines within a budget of memory: the one that was used longest ago goes first, never one in use."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from simorgh_inference.child import EngineChild
+
+_OWN_BYTES = 600 << 20  # of a process with torch or OpenVINO, before any weights
+_SHARE = 0.75  # of the machine's memory, where no budget is set
+
+
+def default_budget_bytes() -> int:
+    """What engines may hold together where nobody says it."""
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _SHARE)
+
+
+def needed_bytes(folder: Path) -> int:
+    """What an engine for this folder will hold, about: weights are kept in 16 bits as a rule and computed in 32."""
+    return _OWN_BYTES + 2 * sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+
+
+def held_bytes(children: Iterable[EngineChild]) -> int:
+    """What these processes hold now."""
+    return sum(_resident_bytes(child.process.pid) for child in children)
+
+
+def to_unload(children: Mapping[str, EngineChild], budget_bytes: int) -> list[str] | None:
+    """The models that have to go so that the others fit; None where those in use are too many by themselves."""
+    gone: list[str] = []
+    idle = sorted((child.used_at, model) for model, child in children.items() if child.num_active == 0)
+    while held_bytes(child for model, child in children.items() if model not in gone) > budget_bytes:
+        if len(gone) == len(idle):
+            return None
+        gone.append(idle[len(gone)][1])
+    return gone
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # it has just ended
+        return 0
