@@ -11,6 +11,7 @@ from tests.api.chat.conftest import silent_world, world
 from tests.api.chat.world import World, ok, refused
 from tests.api.models.test_served import send
 from tests.support.gateway import Account
+from tests.trainer_worker.optimize.test_methods import make_adapter
 from tests.trainer_worker.training.foreign import make_model
 from tests.trainer_worker.training.work_folder import questions
 
@@ -140,6 +141,21 @@ class TestAliases:
 
 
 class TestFormats:
+    @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing")  # that is how peft asks
+    def test_adapter_is_merged_into_its_base(self, owner: Account, silent_world: World, tmp_path: Path) -> None:
+        """R-OPT-1: one model, whose answers are those of the adapter; the adapter brings its base."""
+        adapter = make_adapter(tmp_path / "adapter", make_model(tmp_path / "base", is_tied=False))
+        files = {path.name: path.read_bytes() for path in adapter.iterdir() if path.is_file()}
+        files |= {f"base/{path.name}": path.read_bytes() for path in (adapter / "base").iterdir()}
+        send(owner, "adapter", {name: body for name, body in files.items() if name != "README.md"})
+        found = optimize(owner, silent_world, model="adapter", method="merge", name="merged")
+        version = version_of(owner, found["model_version_id"])
+        assert (version["kind"], version["format"]) == ("tuned", "safetensors")
+        report = found["report"]
+        assert report["check"]["logits_deviation"] <= report["check"]["tolerance"]
+        assert report["agreement"]["share"] == 1.0
+        assert abs(report["gate"]["perplexity_increase"]) < 1e-4
+
     def test_gguf_is_read_back_by_both_readers(self, owner: Account, silent_world: World) -> None:
         """R-OPT-1: q8_0; what cannot be measured is null, with the reason."""
         found = optimize(owner, silent_world, model="foreign", method="gguf", precision="q8_0")
@@ -159,7 +175,7 @@ class TestFormats:
         report, version = found["report"], version_of(owner, found["model_version_id"])
         assert (version["kind"], version["format"]) == ("quantised", "onnx")
         assert report["after"]["runtime"] == "onnxruntime"
-        assert report["check"]["quantised_products"] == 15, "7 in each of two layers, and the output's"
+        assert report["check"]["quantised_products"] == 14, "7 in each of two layers; the output shares the embedding"
         assert report["gate"]["passed"], report["gate"]
         assert found["promotable"] is True
         body = {"version_id": found["model_version_id"]}

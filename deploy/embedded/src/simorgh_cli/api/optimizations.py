@@ -1,0 +1,19 @@
+"""Owns the calls about other forms of models."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from simorgh_cli.api.connection import Connection, quoted
+
+_PATH = "/api/optimizations"
+
+
+def start(connection: Connection, body: Mapping[str, Any]) -> str:
+    """Queue one; the id of its job."""
+    return str(connection.call("POST", _PATH, body)["data"]["job"]["id"])
+
+
+def get(connection: Connection, job_id: str) -> dict[str, Any]:
+    """How far it is, with its report once that is there."""
+    data: dict[str, Any] = connection.get(f"{_PATH}/{quoted(job_id)}")["data"]
+    return data

@@ -1,0 +1,107 @@
+"""`simorgh optimize`: another form of a model, measured before and after."""
+
+from typing import Any
+
+import click
+
+from simorgh_cli.api import optimizations, voice
+from simorgh_cli.api.connection import Connection
+from simorgh_cli.api.errors import in_our_words
+from simorgh_cli.commands.options import TEXT, Invocation, asks_api
+from simorgh_cli.terminal.output import note, say, size, write_json, write_table
+from simorgh_cli.terminal.text import printable
+from simorgh_shared.domain.errors import ConflictError
+from simorgh_shared.domain.jobs import JobStatus
+
+_METHODS = ("merge", "gguf", "onnx", "onnx-int8", "prune-magnitude")
+_INTERRUPTED = 130
+_UNKNOWN = "-"
+
+
+@click.command("optimize")
+@click.argument("model", type=TEXT)
+@click.option("--method", type=click.Choice(_METHODS), required=True)
+@click.option("--precision", type=click.Choice(["f16", "q8_0"]), help="Of gguf (default: f16).")
+@click.option("--sparsity", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Of prune-magnitude.")
+@click.option("--dataset", type=TEXT, help="Whose held-out rows are measured (default: the model's own).")
+@click.option("--rows", type=click.IntRange(1, 2_000), help="So many held-out rows at most.")
+@click.option("--prompts", type=click.IntRange(1, 100), help="So many of them are answered at most.")
+@click.option("--max-perplexity-increase", type=click.FloatRange(0), help="A share: 0.01 allows one hundredth more.")
+@click.option("--min-speedup", type=click.FloatRange(0, min_open=True), help="Tokens a second, times those before.")
+@click.option("--name", type=TEXT, help="Of the new model (default: the model's name and the method).")
+@click.option("--watch", is_flag=True, help="Wait for it, and show what was measured.")
+@asks_api
+def optimize(invocation: Invocation, model: str, watch: bool, **said: Any) -> int:
+    """Make another form of MODEL: merged with its base, pruned, GGUF or ONNX.
+
+    A version that misses the gate is kept, but does not become the champion. Ctrl-C leaves the job alone.
+    """
+    gate = {name: said.pop(name) for name in ("max_perplexity_increase", "min_speedup")}
+    body = {"model": model, **{name: value for name, value in said.items() if value is not None}}
+    body["gate"] = {name: value for name, value in gate.items() if value is not None}
+    with invocation.connected() as connection:
+        job_id = optimizations.start(connection, body)
+        note(f"This takes a while: job {job_id}.")
+        if watch:
+            try:
+                _wait(connection, job_id)
+            except KeyboardInterrupt:
+                note(f"Left job {job_id} alone: it goes on.")
+                return _INTERRUPTED
+        found = optimizations.get(connection, job_id)
+        if invocation.as_json:
+            write_json(found)
+        elif watch:
+            _write(found)
+        else:
+            say(job_id)
+    return 0
+
+
+def _wait(connection: Connection, job_id: str) -> None:
+    """Until it has succeeded.
+
+    Raises: ConflictError with why it has not, RefusedError, LostError.
+    """
+    told: set[str] = set()
+
+    def show(job: dict[str, Any]) -> None:
+        phase = (job.get("progress") or {}).get("phase")
+        if phase and phase not in told:
+            told.add(phase)
+            note(f"{printable(str(phase))} …")
+
+    job = voice.ended(connection, job_id, show)
+    if job["status"] == JobStatus.SUCCEEDED:
+        return
+    error = job.get("error") or {}
+    reason = in_our_words(str(error.get("code", "")), str(error.get("message") or f"job {job_id} is {job['status']}"))
+    raise ConflictError("api_refused", reason=printable(reason))
+
+
+def _write(found: dict[str, Any]) -> None:
+    report = found["report"]
+    before, after = report["before"], report["after"]
+    rows = [
+        ("weights", size(before["bytes"]), size(after["bytes"])),
+        ("perplexity", f"{before['perplexity']:.4g}", f"{after['perplexity']:.4g}"),
+        ("tokens/s", _figure(before["tokens_per_s"], ".1f"), _figure(after["tokens_per_s"], ".1f")),
+        ("first token, ms", _figure(before["first_token_ms"], ".1f"), _figure(after["first_token_ms"], ".1f")),
+        ("peak memory", _bytes(before["peak_memory_bytes"]), _bytes(after["peak_memory_bytes"])),
+    ]
+    write_table(("", "BEFORE", "AFTER"), rows, "Nothing was measured.")
+    same = report["agreement"]
+    say(f"{same['equal']} of {same['prompts']} greedy answers are the same.")
+    for reason in sorted(set(after["missing"].values())):
+        note(f"Not measured: {printable(reason)}.")
+    for reason in report["gate"]["missed"]:
+        note(f"! Not promotable: {printable(reason)}.")
+    say(f"Made {printable(found['model_name'])}, version {found['version']}: {found['model_version_id']}")
+
+
+def _figure(value: float | None, form: str) -> str:
+    return _UNKNOWN if value is None else format(value, form)
+
+
+def _bytes(value: int | None) -> str:
+    return _UNKNOWN if value is None else size(value)
