@@ -1,6 +1,7 @@
 """A file comes, its job is waited for, and the text is worded as it was asked for (R-VOICE-1, R-VOICE-4, R-VOICE-7)."""
 
 import io
+import json
 import os
 from typing import Any
 
@@ -142,7 +143,10 @@ class TestLongFiles:
         assert int(answer().headers["retry-after"]) > 0
         place = answer().headers["location"]
         assert world.client.get(place).json()["data"]["transcript"] is None
-        assert "no transcript" in told(world.client.get(place, params={"format": "srt"}), 404, "transcript_gone")
+        for form, nothing in (("srt", ""), ("text", ""), ("vtt", "WEBVTT\n\n")):
+            early = world.client.get(place, params={"format": form})
+            assert (early.status_code, early.text) == (200, nothing)
+            assert early.headers["x-transcript-complete"] == "false"
         lease = world.hand.take(lanes=(Lane.LONG,))
         world.hand.hear(lease, 0)
         world.hand.hear(lease, 1)
@@ -200,11 +204,19 @@ class TestStreams:
         assert list(events) == []
         begun().close()
 
-    def test_what_fails_before_anything_was_heard_has_a_status(self, world: World) -> None:
-        """R-VOICE-7: no stream begins."""
-        with meanwhile(lambda: send(world.client, NATIVE, stream="true")) as answer:
-            world.hand.fail(world.hand.take(), UnsupportedError("audio_not_audio"))
-        told(answer(), 415, "audio_not_audio")
+    @pytest.mark.parametrize(("path", "begins"), [(NATIVE, "event: start"), (TRANSCRIPTIONS, ": queued")])
+    def test_a_stream_begins_when_its_job_is_queued(self, world: World, path: str, begins: str) -> None:
+        """R-VOICE-1: the head is there before a worker has taken the job; a failure is then the last event."""
+        fields = {"stream": "true"} if path == NATIVE else {"stream": "true", "model": "whisper-1"}
+        request = world.client.build_request("POST", path, files={"file": ("c.wav", CLIP)}, data=fields)
+        answer = world.client.send(request, stream=True)
+        lines = answer.iter_lines()
+        assert (answer.status_code, next(lines)) == (200, begins)
+        world.hand.fail(world.hand.take(), UnsupportedError("audio_not_audio"))
+        data = json.loads(next(line.removeprefix("data: ") for line in lines if "audio_not_audio" in line))
+        assert data.get("code") == "audio_not_audio" or data["error"]["type"] == "invalid_request_error"
+        assert not any(lines)
+        answer.close()
 
     def test_what_fails_later_is_the_last_event(self, world: World) -> None:
         """R-VOICE-1: in words."""

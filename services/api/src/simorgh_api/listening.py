@@ -1,6 +1,5 @@
 """What both surfaces do with an audio file: take it, queue it, follow its job, and word what was heard."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
@@ -66,21 +65,6 @@ class Heard:
             self.who.project_id, self.queued.job_id, JobType.TRANSCRIBE, wait_s, is_enough
         )
         return self.now
-
-    async def begun(self, wait_s: float) -> None:
-        """Wait until something was heard, nothing more comes, or the time is over.
-
-        Raises: why nothing comes.
-        """
-        until = asyncio.get_running_loop().time() + wait_s
-        async with contextlib.aclosing(self.voices.times_to_look(self.queued.job_id, until)) as times:
-            async for _ in times:
-                self.now, events = await self._news(0)
-                if events:
-                    return
-                if self.now.is_settled:
-                    outcomes.require_success(self.queued.job_id, self.now)
-                    return
 
     async def groups(self) -> AsyncGenerator[Group | None, None]:
         """What is heard as it comes, from the beginning; None in a long silence. It ends when the job has settled."""
@@ -156,10 +140,10 @@ async def take(
     return form, queued
 
 
-def plain(form: str, view: TranscriptView, segments: list[Segment]) -> Response | None:
+def plain(form: str, text: str, segments: list[Segment]) -> Response | None:
     """The answer in a form that is no JSON; None for those that are."""
     if form == "text":
-        return PlainTextResponse(view.text + "\n")
+        return PlainTextResponse(f"{text}\n" if text else "")
     if form == "srt":
         return PlainTextResponse(to_srt(segments), media_type="application/x-subrip")
     if form == "vtt":

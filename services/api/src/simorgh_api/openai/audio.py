@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
@@ -46,7 +47,6 @@ from simorgh_shared.speech.transcript import Segment, join_texts
 from simorgh_shared.storage.blobs import BlobStore
 
 router = openai_router("/audio")
-_BEGIN_S = 15.0  # a failure within them is told by its status; then a comment has to keep the connection open
 _RETRY_AFTER_S = 30
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -66,7 +66,8 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 async def transcribe(request: Request, settings: Settings, blobs: Blobs, voices: Voices, principal: Writer) -> Response:
     """Write down what is said in an audio file. `whisper-1` is the project's newest model that hears the language.
 
-    What takes longer than a request may is refused with 413: POST /api/stt/transcribe answers it with a job.
+    What takes longer than a request may is refused with 413: POST /api/stt/transcribe answers it with a job. With
+    `stream` the answer begins as soon as the job is queued, and what fails then is its last event.
     """
     return await _heard(request, settings, blobs, voices, principal, "transcribe")
 
@@ -136,7 +137,6 @@ async def _heard(
     heard = Heard(voices, who, form, queued, tally)
     try:
         if form.stream:
-            await while_connected(request, heard.begun(_BEGIN_S))
             events = _events(request, heard)
             return ClosingStream(events, heard, media_type="text/event-stream", headers=SSE_HEADERS)
         now = await while_connected(request, heard.settled(settings.v1_audio_wait_s, lambda _: False))
@@ -153,7 +153,7 @@ async def _heard(
         waited_s, instead = f"{settings.v1_audio_wait_s:g}", "/api/stt/transcribe"
         raise TooLargeError("audio_wait_exceeded", waited_s=waited_s, instead=instead)
     tally.ended("answered")
-    return listening.plain(form.response_format, view, segments) or _json(form, view, segments)
+    return listening.plain(form.response_format, view.text, segments) or _json(form, view, segments)
 
 
 def _json(form: ListeningForm, view: TranscriptView, segments: list[Segment]) -> Response:
@@ -175,9 +175,10 @@ def _json(form: ListeningForm, view: TranscriptView, segments: list[Segment]) ->
 
 
 async def _events(request: Request, heard: Heard) -> AsyncGenerator[str, None]:
-    """`transcript.text.delta` with what is heard as it comes, and `transcript.text.done`."""
+    """`transcript.text.delta` with what is heard as it comes, and `transcript.text.done`; a comment goes ahead."""
     has_text = False
     try:
+        yield ": queued\n\n"
         async with contextlib.aclosing(heard.groups()) as groups:
             async for group in groups:
                 if group is None:
@@ -193,7 +194,8 @@ async def _events(request: Request, heard: Heard) -> AsyncGenerator[str, None]:
     except Exception as error:  # the answer has begun: nothing above this can turn an error into words any more
         heard.tally.ended("failed")
         problem = to_problem(request, error)
-        told = {"message": problem.message, "type": "server_error", "param": problem.param, "code": problem.code}
+        kind = "server_error" if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
+        told = {"message": problem.message, "type": kind, "param": problem.param, "code": problem.code}
         yield f"data: {json.dumps({'error': told}, ensure_ascii=False)}\n\n"
 
 

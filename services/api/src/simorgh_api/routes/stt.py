@@ -38,7 +38,6 @@ from simorgh_shared.speech.transcript import Segment
 router = native_router("/stt", "voice")
 _RETRY_AFTER_S = 5
 _PLAIN = {name: {"schema": {"type": "string"}} for name in ("text/plain", "text/vtt", "application/x-subrip")}
-_BEGIN_S = 15.0  # a failure within them is told by its status; then a comment has to keep the connection open
 _EVENTS = {
     "description": "With `stream`, the data of the events `start`, `segments` … and `done`, or `error` at the end.",
     "oneOf": [
@@ -74,8 +73,9 @@ async def transcribe(
     """Write down what is said in an audio file, or translate it into English.
 
     Short clips are answered at once. What is longer than 30 s, or has waited so long, is answered with 202 and its job:
-    `GET /api/stt/jobs/{id}` has the text so far and whole. With `stream` the segments come as they are heard, however
-    long the file is. A client that leaves while it waits takes its job back.
+    `GET /api/stt/jobs/{id}` has the text so far and whole. With `stream` the answer begins once the job is queued, and
+    the segments come as they are heard, however long the file is; what fails then is the last event. A client that
+    leaves while it waits takes its job back.
     """
     body = body_of(request, settings.max_audio_bytes)
     tally = Tally(JobType.TRANSCRIBE, "api")
@@ -89,7 +89,7 @@ async def transcribe(
     heard = Heard(voices, principal, form, queued, tally)
     try:
         if form.stream:
-            return await _streamed(request, heard)
+            return ClosingStream(_events(request, heard), heard, media_type="text/event-stream", headers=SSE_HEADERS)
         if queued.lane is Lane.LONG:
             return await accepted(voices, tally, principal.project_id, queued.job_id, "stt")
         now = await while_connected(request, heard.settled(settings.voice_wait_s, lambda now: now.lane is Lane.LONG))
@@ -100,7 +100,7 @@ async def transcribe(
         return await accepted(voices, tally, principal.project_id, queued.job_id, "stt")
     view, segments = await _transcript(heard)
     tally.ended("answered")
-    return listening.plain(form.response_format, view, segments) or Answer(
+    return listening.plain(form.response_format, view.text, segments) or Answer(
         data=listening.detailed(form, view, segments)
     )
 
@@ -123,9 +123,10 @@ def get_job(
     now = outcomes.state(session, principal.project_id, job_id, JobType.TRANSCRIBE)
     found = outcomes.transcript(session, job_id, now)
     if format in ("text", "srt", "vtt"):
-        if found is None:
+        if found is None and now.status.is_terminal:
             raise NotFoundError("transcript_gone", job_id=job_id, status=now.status)
-        answer = listening.plain(format, *found)
+        text, segments = ("", []) if found is None else (found[0].text, found[1])
+        answer = listening.plain(format, text, segments)
         assert answer is not None
         answer.headers["x-transcript-complete"] = str(now.status.is_terminal).lower()
         return answer
@@ -151,15 +152,6 @@ async def _transcript(heard: Heard) -> tuple[TranscriptView, list[Segment]]:
     except AppError:
         heard.tally.ended("failed")
         raise
-
-
-async def _streamed(request: Request, heard: Heard) -> Response:
-    try:
-        await while_connected(request, heard.begun(_BEGIN_S))
-    except AppError:
-        heard.tally.ended("failed")
-        raise
-    return ClosingStream(_events(request, heard), heard, media_type="text/event-stream", headers=SSE_HEADERS)
 
 
 async def _events(request: Request, heard: Heard) -> AsyncGenerator[str, None]:
