@@ -46,7 +46,7 @@ class TestGroupsOf:
         whole = _told(groups_of(_blocks(talk), 0, vad=vad))
         assert len(whole) >= 3
         for number, (_, next_start, _) in enumerate(whole, start=1):
-            rest = _told(groups_of(_blocks(talk[next_start:]), next_start, vad=vad))
+            rest = _told(groups_of(_blocks(talk[next_start:]), next_start, vad=vad, number=number))
             assert rest == whole[number:]
 
     def test_the_cutting_of_the_stream_is_not_seen(self, talk: Samples) -> None:
@@ -57,9 +57,10 @@ class TestGroupsOf:
 
     def test_chunks_fit_and_hold_what_they_name(self, talk: Samples) -> None:
         """R-VOICE-1: each chunk fits the window; its pieces grow, overlap nowhere and hold the samples of the file."""
-        reached = 0
+        reached, sizes = 0, []
         for group in groups_of(_blocks(talk), 0, vad=True):
             assert len(group.chunks) <= CHUNKS_OF_GROUP
+            sizes.append(len(group.chunks))
             for chunk in group.chunks:
                 assert 0 < chunk.duration_s <= LONGEST_CHUNK_S
                 assert np.array_equal(chunk.samples, np.concatenate([talk[a:b] for a, b in chunk.pieces]))
@@ -68,6 +69,7 @@ class TestGroupsOf:
                     reached = end
             assert reached <= group.next_start
         assert reached <= len(talk)
+        assert sizes[:3] == [1, 2, 4]
 
     def test_nothing_loud_is_left_out(self, talk: Samples) -> None:
         """R-VOICE-1: all speech is in some chunk."""

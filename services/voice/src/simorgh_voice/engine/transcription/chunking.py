@@ -1,7 +1,7 @@
 """Sound as it comes, cut at silences into chunks for one window of the model, and chunks gathered into groups.
 
-What a group holds depends on the sound and on where the group begins, on nothing before: whoever begins anew at the end
-of a group goes on with exactly the groups that would have come.
+What a group holds depends on the sound, on where the group begins and on its number, on nothing before: whoever begins
+anew at the end of a group goes on with exactly the groups that would have come.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,8 @@ LONGEST_CHUNK_S = 22
 """Shorter than Whisper's window: the encoder's attention costs its square. Of what base heard of eSpeak's English (two
 texts) with chunks of 15, 18, 22, 25 s fewest words were wrong at 22 s (0.066 and 0.032; at 15 s 0.093 and 0.032)."""
 CHUNKS_OF_GROUP = 6
-"""Two minutes of speech: what a kill costs at most, and how often a listener hears of progress."""
+"""Two minutes of speech: what a kill costs at most, and how often a listener hears of progress. The first groups are
+smaller, so that whoever listens hears soon."""
 _LONGEST_GAP = 5 * SAMPLE_RATE
 """Speech behind a longer silence is heard by itself: next to each other, one may be taken for the end of the other."""
 _LONGEST = LONGEST_CHUNK_S * SAMPLE_RATE
@@ -101,15 +102,16 @@ class Group:
     chunks: list[Chunk]
 
 
-def groups_of(blocks: Iterable[Samples], start: int, *, vad: bool) -> Iterator[Group]:
-    """The groups of a stream that begins at a sample of the file."""
+def groups_of(blocks: Iterable[Samples], start: int, *, vad: bool, number: int = 0) -> Iterator[Group]:
+    """The groups of a stream that begins at a sample of the file, where so many groups of speech came before."""
     stream = _Stream(iter(blocks), start)
     gather = _gather_speech if vad else _gather_all
     while True:
-        group = gather(stream)
+        group = gather(stream, min(2**number, CHUNKS_OF_GROUP))
         if group is None:
             return
         yield group
+        number += bool(group.chunks)
         stream.drop_before(group.next_start)
 
 
@@ -141,20 +143,20 @@ class _Stream:
             self._held, self.base = [self.piece(position, self.end).copy()], position
 
 
-def _gather_all(stream: _Stream) -> Group | None:
+def _gather_all(stream: _Stream, most_chunks: int) -> Group | None:
     """Windows of full length, whatever is in them."""
-    while stream.end - stream.base < CHUNKS_OF_GROUP * _LONGEST and stream.read():
+    while stream.end - stream.base < most_chunks * _LONGEST and stream.read():
         pass
-    end = min(stream.end, stream.base + CHUNKS_OF_GROUP * _LONGEST)
+    end = min(stream.end, stream.base + most_chunks * _LONGEST)
     if end == stream.base:
         return None
     chunks = [_chunk_of(stream, at, min(at + _LONGEST, end)) for at in range(stream.base, end, _LONGEST)]
     return Group(stream.base, end, chunks)
 
 
-def _gather_speech(stream: _Stream) -> Group | None:
+def _gather_speech(stream: _Stream, most_chunks: int) -> Group | None:
     """Pieces of speech, glued while they fit; a group without speech says how far it is silent."""
-    start, gathering = stream.base, _Gathering(stream)
+    start, gathering = stream.base, _Gathering(stream, most_chunks)
     for piece_start, piece_end in _pieces(stream, gathering):
         if not gathering.add(piece_start, piece_end):
             return Group(start, gathering.waiting_from, gathering.chunks)
@@ -186,9 +188,10 @@ def _pieces(stream: _Stream, gathering: "_Gathering") -> Iterator[tuple[int, int
 class _Gathering:
     """The chunks of one group while they grow; each piece gets some of the silence around it."""
 
-    def __init__(self, stream: _Stream) -> None:
+    def __init__(self, stream: _Stream, most_chunks: int) -> None:
         self.chunks: list[Chunk] = []
         self._stream = stream
+        self._most_chunks = most_chunks
         self._earliest = stream.base
         self._waiting: tuple[int, int] | None = None
         """The last piece, begun where it is to begin: how it ends depends on the next."""
@@ -223,7 +226,7 @@ class _Gathering:
         assert self._waiting is not None
         start = self._waiting[0]
         if not self.chunks or not self._fits(self.chunks[-1], start, end):
-            if len(self.chunks) == CHUNKS_OF_GROUP:
+            if len(self.chunks) == self._most_chunks:
                 return False
             self.chunks.append(Chunk())
         self.chunks[-1].extend(start, end, self._stream.piece(start, end))

@@ -101,7 +101,7 @@ class _Run:
     def over(self, blocks: Iterable[Samples]) -> dict[str, Any]:
         """Hear all groups; the next one is decoded and cut while one is heard."""
         with ThreadPoolExecutor(1, "sound") as ahead:
-            groups = groups_of(self._counted(blocks), self._position, vad=self._spec.vad)
+            groups = groups_of(self._counted(blocks), self._position, vad=self._spec.vad, number=self._number)
             coming = ahead.submit(next, groups, None)
             while (group := coming.result()) is not None:
                 coming = ahead.submit(next, groups, None)
