@@ -6,6 +6,7 @@ and does what the word of its number says, the last word for all further ones:
 - `dies`: ends itself with the first request in hand, before it has taken it
 - `takes`: takes the first request, then ends itself
 - `stammers`: takes the first request, writes half a line, then ends itself
+- `raises`: takes the first request, then ends by an exception that holds what was said
 - `freezes`: takes the first request, then says nothing more
 - `loses`: takes each request, then says that it cannot be answered
 - `unfit`: says that it cannot load the model, and ends
@@ -37,6 +38,8 @@ def main() -> None:
             request = json.loads(line)
             if word != "dies":
                 _say(connection, {"step": [{"id": request["id"], "taken": True}]})
+            if word == "raises":
+                raise ValueError("a secret")
             if word == "freezes":
                 signal.pause()
             if word == "loses":

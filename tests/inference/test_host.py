@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from simorgh_inference.child import EngineLostError
 from simorgh_inference.host import EngineHost
@@ -96,6 +97,20 @@ class TestGenerate:
             assert await flock.answer() == "bird"
 
         assert len(run(work, "freezes", "works").pids()) == 2
+
+    def test_an_exception_is_told_by_its_kind(self, run: Callable[..., Flock]) -> None:
+        """R-OPS-6: never silent, and never with what was said."""
+
+        async def work(flock: Flock) -> None:
+            with capture_logs() as lines:
+                with pytest.raises(EngineLostError):
+                    await flock.answer()
+                assert await flock.answer() == "bird"
+            (lost,) = [line for line in lines if line["event"] == "engine_lost"]
+            assert lost["reason"] == "ValueError"
+            assert "secret" not in str(lines)
+
+        run(work, "raises", "works")
 
     def test_an_answer_that_the_engine_cannot_end_is_no_answer(self, run: Callable[..., Flock]) -> None:
         """R-CHAT-3: the engine goes on."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from simorgh_inference import metrics
 from simorgh_shared.domain.ids import new_id
 
 log = structlog.get_logger()
+_LAST_WORD_S = 2.0  # a process closes its socket before it prints what ended it
 
 
 class EngineLostError(Exception):
@@ -47,8 +49,10 @@ class EngineChild:
         writer: asyncio.StreamWriter,
         ready: dict[str, Any],
         stall_timeout_s: float,
+        log_path: Path,
     ) -> None:
         self.process = process
+        self._log_path = log_path
         self.ready = ready
         self._stall_timeout_s = stall_timeout_s
         self._heard_at = time.monotonic()
@@ -117,6 +121,8 @@ class EngineChild:
 
     async def close(self) -> None:
         """End the process. What it has said before is still heard."""
+        if self._is_lost:
+            await self._task  # it may be about to print what ended it
         self._is_closing = self.process.poll() is None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -148,16 +154,22 @@ class EngineChild:
         try:
             while line := await self._reader.readline():
                 self._heard_at = time.monotonic()
-                for piece in json.loads(line)["step"]:
+                step = json.loads(line)["step"]
+                for piece in step:
                     self._hand_on(piece)
+                num_requests = len({piece["id"] for piece in step if "text" in piece})
+                if num_requests:
+                    metrics.STEP_REQUESTS.observe(num_requests)
         except (OSError, ValueError) as error:  # a child that is killed while it writes leaves half a line
             log.warning("engine_socket_broke", reason=type(error).__name__)
         self._is_lost = True
-        if not self._is_closing:
-            metrics.ENGINE_LOSSES.inc()
-            log.warning("engine_lost", pid=self.process.pid, num_active=self.num_active, num_taken=self.num_taken)
+        told = {"num_active": self.num_active, "num_taken": self.num_taken}
         for held in self._held.values():
             held.pieces.put_nowait(None)
+        if not self._is_closing:
+            metrics.ENGINE_LOSSES.inc()
+            reason = await run_in_threadpool(_last_word, self.process, self._log_path)
+            log.warning("engine_lost", pid=self.process.pid, reason=reason, **told)
 
     def _hand_on(self, piece: dict[str, Any]) -> None:
         held = self._held.get(piece["id"])
@@ -170,3 +182,14 @@ class EngineChild:
             held.pieces.put_nowait(None)
         else:
             held.pieces.put_nowait(piece)
+
+
+def _last_word(process: "subprocess.Popen[bytes]", log_path: Path) -> str | None:
+    """The kind of error that a Python process ended with. Its text is left out: it may hold what somebody said."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_LAST_WORD_S)
+    try:
+        lines = log_path.read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    return lines[-1].partition(":")[0][:100] if "Traceback (most recent call last):" in lines else None

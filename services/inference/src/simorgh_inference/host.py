@@ -206,7 +206,7 @@ class EngineHost:
         metrics.ENGINE_STARTS.labels("ready").inc()
         log.info("engine_ready", model=model, pid=process.pid, engine=engine.name, reason=engine.reason)
         told = {"engine": engine.name, "engine_reason": engine.reason, **ready}
-        return EngineChild(process, reader, writer, told, self._stall_timeout_s)
+        return EngineChild(process, reader, writer, told, self._stall_timeout_s, log_path)
 
     def _unfit(self, model: str, reason: str) -> InvalidInputError:
         """Remember why: a version never changes, and each try costs the seconds in which torch is loaded."""

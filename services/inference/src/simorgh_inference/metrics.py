@@ -12,6 +12,11 @@ FIRST_TOKEN_SECONDS = Histogram(
     "From the request to its first token, with the loading of its model where that was needed",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180),
 )
+STEP_REQUESTS = Histogram(
+    "simorgh_inference_step_requests",
+    "Requests that got a token in one step of an engine",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+)
 ENGINES_LOADED = Gauge("simorgh_inference_engines_loaded", "Engine children that live")
 REQUESTS_HELD = Gauge("simorgh_inference_requests_held", "Requests that engine children hold now")
 ENGINE_STARTS = Counter("simorgh_inference_engine_starts_total", "Engine children that were started", ["outcome"])
