@@ -96,6 +96,27 @@ class TestTranscribe:
         assert ended(again)[0] == 0
         assert (speaker.home / "later.srt").read_text(encoding="utf-8").count("-->") == 3
 
+    def test_the_file_may_come_from_standard_input(self, speaker: Simorgh, hand: Hand) -> None:
+        """R-API-4: as a text to be spoken may; with JSON about the subtitles that are written."""
+        with ThreadPoolExecutor(1) as threads:
+            asked = ("transcribe", "-", "-o", "piped.srt")
+            running = threads.submit(speaker.ask, *asked, said=CLIP.decode())
+            lease = hand.take()
+            hand.finish_hearing(lease)
+            assert running.result(60)["path"] == "piped.srt"
+        assert (speaker.home / "piped.srt").read_text(encoding="utf-8").count("-->") == 3
+
+    def test_who_leaves_before_there_is_a_job_is_told_so(self, speaker: Simorgh, hand: Hand) -> None:
+        """R-VOICE-4: the gateway takes the job of a short clip back."""
+        process = speaker.start("transcribe", "گفته.wav")
+        lease = hand.take()
+        process.send_signal(signal.SIGINT)
+        code, out, err = ended(process)
+        assert (code, out) == (130, "")
+        assert "nothing goes on" in err
+        hand.engine.wait(lambda: hand.engine.job(lease.job_id).desired_state == "cancel", "the job is taken back")
+        hand.leave(lease)
+
     def test_refusals(self, speaker: Simorgh, hand: Hand) -> None:
         """R-API-4: in the API's words, with this program's commands; no file is left."""
         assert "klingon" in speaker.refuse("transcribe", "گفته.wav", "--language", "klingon")
@@ -136,10 +157,6 @@ class TestSpeak:
             assert running.result(60).stdout == "Wrote 5.0 kB to speech.mp3.\n"
         assert (speaker.home / "speech.mp3").read_bytes() == PARTS[0]
 
-    def test_nothing_to_say(self, speaker: Simorgh) -> None:
-        """R-API-4: no request is made."""
-        assert "There is no message" in speaker.refuse("speak", " ")
-
     def test_what_breaks_off_is_no_file(self, speaker: Simorgh, hand: Hand) -> None:
         """R-VOICE-2: half a speech is never taken for a whole one."""
         process = speaker.start("speak", "سلام دنیا", "-o", "half.mp3")
@@ -160,6 +177,35 @@ class TestSpeak:
         hand.finish_speaking(lease, PARTS[0], 1)
         assert ended(process)[0] == 0
         assert (speaker.home / "long.mp3").read_bytes() == PARTS[0]
+
+    def test_one_that_was_left_alone_keeps_its_format(self, speaker: Simorgh, hand: Hand) -> None:
+        """R-API-4: the command to get it says where to; another format cannot be had of it."""
+        process = speaker.start("speak", TEXT * 50, "-o", "my speech.ogg")
+        lease = hand.take(lanes=(Lane.LONG,))
+        assert process.stderr is not None
+        assert lease.job_id in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        code, out, err = ended(process)
+        assert (code, out) == (130, "")
+        assert f"simorgh speak --job {lease.job_id} -o 'my speech.ogg'" in err
+        refused = speaker.refuse("speak", "--job", lease.job_id, "-o", "speech.mp3", code=2)
+        assert "speaks opus, not mp3: name a file that ends with .ogg or .opus" in refused
+        hand.speak(lease, 0, PARTS[0])
+        hand.finish_speaking(lease, PARTS[0], 1)
+        assert speaker.run("speak", "--job", lease.job_id).stdout == "Wrote 5.0 kB to speech.ogg.\n"
+        assert (speaker.home / "speech.ogg").read_bytes() == PARTS[0]
+
+    def test_who_leaves_before_there_is_a_job_is_told_so(self, speaker: Simorgh, hand: Hand) -> None:
+        """R-API-4: half a speech is no file, and its job is taken back."""
+        process = speaker.start("speak", "سلام دنیا", "-o", "left.mp3")
+        lease = hand.take()
+        process.send_signal(signal.SIGINT)
+        code, _, err = ended(process)
+        assert code == 130
+        assert "nothing goes on, and no file was written" in err
+        assert not (speaker.home / "left.mp3").exists()
+        hand.engine.wait(lambda: hand.engine.job(lease.job_id).desired_state == "cancel", "the job is taken back")
+        hand.leave(lease)
 
     def test_voices_are_listed_and_refusals_name_them(self, speaker: Simorgh, hand: Hand) -> None:
         """R-API-4: with their licence."""

@@ -64,6 +64,12 @@ def spoken(connection: Connection, body: Mapping[str, Any]) -> Iterator[Iterator
             yield answer.iter_bytes(_CHUNK_BYTES)
 
 
+def speech_job(connection: Connection, job_id: str) -> dict[str, Any]:
+    """A job that speaks, with what it was asked for."""
+    data: dict[str, Any] = connection.get(f"/api/tts/jobs/{quoted(job_id)}")["data"]["job"]
+    return data
+
+
 @contextmanager
 def audio(connection: Connection, job_id: str) -> Iterator[Iterator[bytes]]:
     """The finished file of a job that speaks."""

@@ -12,8 +12,9 @@ from simorgh_cli.api import datasets, evaluations
 from simorgh_cli.api.connection import Connection
 from simorgh_cli.api.errors import LostError, RefusedError
 from simorgh_cli.commands.options import TEXT, Invocation, asks_api
+from simorgh_cli.commands.outputs import check_place
 from simorgh_cli.commands.saving import save
-from simorgh_cli.commands.voice_jobs import finished, tell_of_job
+from simorgh_cli.commands.voice_jobs import finished, tell_left_alone, tell_of_job
 from simorgh_cli.terminal.output import note, say, size, write_json, write_table
 from simorgh_cli.terminal.text import printable, whole
 
@@ -48,6 +49,7 @@ def evaluate_speech(
         raise click.UsageError("Name a DATASET, or an evaluation with --job.")
     if output is not None and Path(output).suffix.lower() not in _SUFFIXES:
         raise click.UsageError(f"-o takes a file whose name ends with {', '.join(_SUFFIXES)}.")
+    check_place(output)
     with invocation.connected() as connection:
         if dataset is not None:
             body = {name: value for name, value in said.items() if value is not None}
@@ -60,8 +62,7 @@ def evaluate_speech(
                 tell_of_job(job_id)
             _await(connection, job_id)
         except KeyboardInterrupt:
-            named = f" -o {printable(output)}" if output else ""
-            note(f"Left job {job_id} alone: it goes on. Get it with: simorgh evaluate-speech --job {job_id}{named}")
+            tell_left_alone("evaluate-speech", job_id, output)
             return _INTERRUPTED
         _hand_over(connection, job_id, output, invocation.as_json)
     return 0

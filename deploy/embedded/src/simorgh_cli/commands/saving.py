@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from simorgh_cli.commands.outputs import check_place
 from simorgh_shared.domain.errors import InvalidInputError
 
 
@@ -11,6 +12,7 @@ def save(chunks: Iterator[bytes], path: Path) -> int:
 
     Raises: InvalidInputError where it cannot be written.
     """
+    check_place(str(path))
     partial = path.with_name(f".{path.name}.part")
     try:
         with partial.open("wb") as file:

@@ -1,6 +1,7 @@
 """What commands that wait for voice jobs do alike: follow one to its end, and say why there is nothing."""
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from simorgh_cli.api import voice
@@ -16,6 +17,18 @@ from simorgh_shared.domain.jobs import JobStatus
 def tell_of_job(job_id: str) -> None:
     """Say that it takes long."""
     note(f"This takes a while: job {job_id}. Ctrl-C leaves it alone.")
+
+
+def tell_left_alone(command: str, job_id: str, output: str | None, more: Sequence[str] = ()) -> None:
+    """Say that it goes on, and how to get what it makes: written as it was asked for."""
+    words = ["simorgh", command, "--job", job_id, *more, *(["-o", output] if output is not None else [])]
+    asked = " ".join(shlex.quote(printable(word)) for word in words)
+    note(f"Left job {job_id} alone: it goes on. Get it with: {asked}")
+
+
+def tell_nothing_goes_on() -> None:
+    """Say that whoever left before there was a job has left nothing behind."""
+    note("Stopped before there was a job: nothing goes on, and no file was written.")
 
 
 def finished(

@@ -18,17 +18,17 @@ def following(what: str) -> Iterator[Callable[[dict[str, Any]], None]]:
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeRemainingColumn())
-    said_at = time.monotonic()
+    said_at, said = time.monotonic(), ""
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None, told="")
 
         def show(job: dict[str, Any]) -> None:
-            nonlocal said_at
+            nonlocal said_at, said
             done, total = job["progress"].get("audio_s"), job["progress"].get("total_s")
-            told = f"{clock(done)} of {clock(total)}" if done is not None and total else str(job["status"])
+            told = f"{clock(done)} of {clock(total)} of audio" if done is not None and total else str(job["status"])
             progress.update(task, completed=done or 0, total=total, told=told)
-            if not console.is_terminal and time.monotonic() - said_at >= _SAID_EVERY_S:
-                said_at = time.monotonic()
+            if not console.is_terminal and told != said and time.monotonic() - said_at >= _SAID_EVERY_S:
+                said_at, said = time.monotonic(), told
                 note(f"{what}: {told}")
 
         yield show
