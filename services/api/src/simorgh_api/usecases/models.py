@@ -43,7 +43,8 @@ def newest(session: Session, project_id: str) -> str:
     found = session.scalar(
         repository.versions_of(project_id)
         .with_only_columns(Model.id)
-        .where(ModelVersion.kind != "speech", ModelVersion.format == "safetensors")  # the others answer nothing
+        # Speech and other formats answer nothing; a pruned form is for whoever names it.
+        .where(ModelVersion.kind.not_in(("speech", "pruned")), ModelVersion.format == "safetensors")
         .order_by(ModelVersion.job_id.is_(None), ModelVersion.id.desc())
         .limit(1)
     )
