@@ -284,7 +284,7 @@ class TestUploads:
 
     def test_a_file_that_is_empty_or_missing(self, world: World) -> None:
         """R-VOICE-7: refused by the gateway itself."""
-        told(send(world.client, NATIVE, clip=b""), 400, "audio_empty")
+        told(send(world.client, NATIVE, clip=b""), 400, "file_empty")
         told(world.client.post(NATIVE, files={"audio": ("a.wav", CLIP)}), 400, "audio_missing")
         told(world.client.post(NATIVE, files={"file": (None, "text")}), 400, "audio_missing")
         told(world.client.post(NATIVE, json={"file": "x"}), 400, "invalid_body")

@@ -61,9 +61,9 @@ class TestModels:
     def test_no_model_for_the_language(self, english: httpx.Client, path: str) -> None:
         """R-VOICE-6: the language by its name."""
         answer = send(english, path, language="fa")
-        assert "No model of this project hears persian." in told(answer, 404, "no_model_for_language")
+        assert "No model of this project hears Persian." in told(answer, 404, "no_model_for_language")
         answer = send(english, path, language="fa", model="whisper-en")
-        assert "hears only english" in told(answer, 400, "model_language_unfit")
+        assert "hears only English" in told(answer, 400, "model_language_unfit")
 
     def test_an_english_model_translates_nothing(self, english: httpx.Client) -> None:
         """R-VOICE-1: whether it is named or not."""
@@ -83,7 +83,7 @@ class TestModels:
 
     def test_a_model_that_hears_nothing(self, world: World) -> None:
         """R-VOICE-6: a voice, and a Whisper that has to be converted first."""
-        told(send(world.client, NATIVE, model="mms-fa"), 400, "model_hears_nothing")
+        assert "it is a voice" in told(send(world.client, NATIVE, model="mms-fa"), 400, "model_hears_nothing")
         send_model(world.client, "hf-whisper", speech_folder(WHISPER | {"vocab_size": 51_865}))
         answer = send(world.client, NATIVE, model="hf-whisper")
         assert "converted" in told(answer, 400, "model_hears_nothing")
@@ -151,6 +151,10 @@ class TestTexts:
         sentence = told(world.client.post(SYNTHESIZE, json={"text": long}), 413, "text_too_long")
         assert ("1001" in sentence, "1000" in sentence) == (True, True)
         told(world.client.post(SPEECH, json=SAID | {"input": long}), 413, "text_too_long")
+        prompt = "s" * 10_001
+        for path in (NATIVE, TRANSCRIPTIONS):
+            sentence = told(send(world.client, path, prompt=prompt), 400, "invalid_parameter")
+            assert ("10001 characters long" in sentence, "sss" in sentence) == (True, False)
 
     def test_no_text_at_all(self, world: World) -> None:
         """R-VOICE-2: a NUL and half a surrogate pair are no text."""
@@ -187,7 +191,9 @@ class TestTexts:
     )
     def test_voices_that_do_not_fit(self, world: World, more: dict[str, str], status: int, code: str) -> None:
         """R-VOICE-2: unknown, or of another language."""
-        told(world.client.post(SYNTHESIZE, json={"text": "سلام"} | more), status, code)
+        sentence = told(world.client.post(SYNTHESIZE, json={"text": "سلام"} | more), status, code)
+        assert code != "model_speaks_nothing" or "it writes down what is said" in sentence
+        assert code != "voice_language_unfit" or "speaks Persian, and the language asked for is English" in sentence
 
     @pytest.mark.parametrize(
         ("more", "status", "code"),
@@ -203,7 +209,16 @@ class TestTexts:
         self, world: World, more: dict[str, str], status: int, code: str
     ) -> None:
         """R-VOICE-2: of OpenAI's two parameters none is ignored."""
-        told(world.client.post(SPEECH, json=SAID | more), status, code)
+        answer = world.client.post(SPEECH, json=SAID | more)
+        told(answer, status, code)
+        named = "model" if set(more) == {"model"} else "voice"
+        assert answer.json()["error"]["param"] == named
+
+    def test_a_chat_with_a_model_of_speech(self, world: World) -> None:
+        """R-API-3: by the name that was asked for, with what the model is for."""
+        answer = world.client.post("/api/chat", json={"message": "سلام", "model": "whisper-base"})
+        sentence = told(answer, 400, "model_no_chat")
+        assert "The model whisper-base cannot chat: it writes down what is said in audio" in sentence
 
 
 class TestLimits:
@@ -243,7 +258,10 @@ class TestLimits:
         client = world.openai()
         with pytest.raises(openai.NotFoundError) as missing:
             client.audio.transcriptions.create(model="nothing", file=("a.wav", CLIP))
-        assert missing.value.code == "model_not_found"
+        assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
+        with pytest.raises(openai.BadRequestError) as silent:
+            client.audio.speech.create(model="tts-1", voice="alloy", input="")
+        assert (silent.value.code, silent.value.param) == ("text_empty", "input")
         with pytest.raises(openai.BadRequestError) as unfit:
             client.audio.speech.create(model="tts-1", voice="alloy", input="سلام", instructions="whisper it")
         assert (unfit.value.code, unfit.value.param) == ("parameter_unsupported", "instructions")

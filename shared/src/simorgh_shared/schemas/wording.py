@@ -22,6 +22,7 @@ _WORDS = {
     "datetime_parsing": "it must be a time such as 2030-01-31T12:00:00Z",
     "datetime_from_date_parsing": "it must be a time such as 2030-01-31T12:00:00Z",
 }
+_MOST_QUOTED = 80
 _BEGINNINGS = {"Input should be ": "it must be ", "Value error, ": ""}
 
 
@@ -44,8 +45,9 @@ def reason_of(error: Mapping[str, Any]) -> str:
 
 
 def shown(value: object) -> str:
-    """What was sent, as a sentence can quote it."""
-    return "empty" if value == "" else str(value)[:80]
+    """What was sent, as a sentence can quote it: of what is long, its length alone."""
+    text = str(value)
+    return "empty" if value == "" else text if len(text) <= _MOST_QUOTED else f"{len(text)} characters long"
 
 
 def parameter_names(model: type[BaseModel]) -> list[str]:

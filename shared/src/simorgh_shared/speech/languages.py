@@ -35,6 +35,11 @@ _OTHER_NAMES: Mapping[str, str] = {
 _CODES: Mapping[str, str] = {**{name: code for code, name in LANGUAGES.items()}, **_OTHER_NAMES}
 
 
+def heard_name(code: str) -> str:
+    """The English name of a language that is heard: `Persian`; the code where it has none."""
+    return LANGUAGES[code].title() if code in LANGUAGES else code
+
+
 def language_code(given: str) -> str | None:
     """Whisper's code of a language that is named by code, tag (`fa-IR`) or English name; None for one it has not."""
     name = given.strip().lower()

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from simorgh_shared.speech.languages import heard_name
+
 ESPEAK_PREFIX = "espeak:"
 """Before the language, in the name of a voice that is always there: `espeak:fa`."""
 
@@ -190,6 +192,12 @@ _MMS = {
 }  # fmt: skip
 """MMS names languages by three letters (ISO 639-3); callers by two."""
 _MMS_NAME = re.compile(r"mms[-_]tts[-_]([a-z]{3})(?![a-z])")
+
+
+def language_name(code: str) -> str:
+    """The English name of a language that is spoken; the code where it has none."""
+    found = ESPEAK_LANGUAGES.get(code)
+    return found.english if found is not None else heard_name(code.lower().partition("-")[0])
 
 
 def espeak_key(language: str) -> str | None:

@@ -38,7 +38,7 @@ class Wording:
     too_large: str
 
 
-AUDIO = Wording("audio", "audio_missing", "audio_empty", "audio_too_large")
+AUDIO = Wording("audio", "audio_missing", "file_empty", "audio_too_large")
 PLAIN = Wording("plain", "file_missing", "file_empty", "upload_too_large")
 
 

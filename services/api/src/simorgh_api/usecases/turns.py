@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_api.usecases import conversations, models
+from simorgh_api.usecases import conversations, models, purposes
 from simorgh_api.usecases.principals import Principal
 from simorgh_shared.db.models import Conversation, Message
 from simorgh_shared.domain.errors import InvalidInputError
@@ -66,7 +66,7 @@ def plan(session: Session, who: Principal, body: ChatBody) -> Turn:
         conversation_id=body.conversation_id or new_id(conversations.ID_PREFIX),
         is_new=body.conversation_id is None,
         model=model,
-        model_version_id=models.resolve(session, who.project_id, model),
+        model_version_id=purposes.to_chat_with(session, who.project_id, model),
         system=body.system,
         message=body.message,
         messages=[*system, *history, {"role": "user", "content": body.message}],

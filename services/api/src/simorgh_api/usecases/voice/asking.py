@@ -145,12 +145,12 @@ def require_speakable(text: str, field: str, bounds: Bounds) -> None:
     if not text.strip():
         raise InvalidInputError("text_empty", name=field)
     if "\x00" in text:
-        raise InvalidInputError("invalid_body", where=field, reason="a text holds a NUL character")
+        raise InvalidInputError("invalid_body", name=field, where=field, reason="a text holds a NUL character")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         reason = "it holds half of a surrogate pair, which is no character"
-        raise InvalidInputError("invalid_body", where=field, reason=reason) from error
+        raise InvalidInputError("invalid_body", name=field, where=field, reason=reason) from error
     if len(text) > bounds.max_speech_chars:
         raise TooLargeError("text_too_long", name=field, chars=len(text), limit=bounds.max_speech_chars)
 

@@ -6,11 +6,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_api.usecases import models
+from simorgh_api.usecases import models, purposes
 from simorgh_shared.db.models import Model, ModelVersion
 from simorgh_shared.domain.errors import InvalidInputError, NotFoundError
 from simorgh_shared.schemas.voice import VoiceTask
-from simorgh_shared.speech.languages import LANGUAGES, language_code
+from simorgh_shared.speech.languages import heard_name, language_code
 
 OPENAI_NAMES = frozenset({"whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"})
 """What OpenAI's users write: the project's own choice, unless a model of the project has this name."""
@@ -47,7 +47,7 @@ def ears(session: Session, project_id: str, name: str | None, language: str | No
     if fitting:
         return fitting[0]
     if language is not None and not any(one.hears(language) for one in known):
-        raise NotFoundError("no_model_for_language", language=LANGUAGES.get(language, language))
+        raise NotFoundError("no_model_for_language", name="language", language=heard_name(language))
     return _require(known[0], language, task)
 
 
@@ -63,7 +63,7 @@ def all_ears(session: Session, project_id: str, language: str | None) -> list[Ea
         raise NotFoundError("no_transcription_model")
     fitting = [one for one in newest.values() if one.hears(language)]
     if not fitting:
-        raise NotFoundError("no_model_for_language", language=LANGUAGES.get(language or "", language))
+        raise NotFoundError("no_model_for_language", name="language", language=heard_name(language or ""))
     return fitting
 
 
@@ -84,28 +84,24 @@ def _named(session: Session, project_id: str, name: str) -> Ears | None:
     """None where one of OpenAI's names is not a model of the project."""
     try:
         version_id = models.resolve(session, project_id, name)
-    except NotFoundError:
+    except NotFoundError as error:
         if name in OPENAI_NAMES:
             return None
-        raise
+        raise NotFoundError("model_not_found", name="model", model=name) from error
     version = session.get_one(ModelVersion, version_id)
     found = _ears(version_id, name, version.traits)
     if "transcription" not in found.can:
-        if "conversion" in found.can:
-            reason = "it is a Whisper in another format, which has to be converted first"
-        else:
-            reason = f"it is {version.traits.get('architecture') or version.format} of kind {version.kind}"
-        raise InvalidInputError("model_hears_nothing", model=name, reason=reason)
+        raise InvalidInputError("model_hears_nothing", name="model", model=name, reason=purposes.purpose(version))
     return found
 
 
 def _require(found: Ears, language: str | None, task: VoiceTask) -> Ears:
     if not found.hears(language):
-        known = ", ".join(LANGUAGES.get(code, code) for code in found.languages)
-        wanted = LANGUAGES.get(language or "", language)
-        raise InvalidInputError("model_language_unfit", model=found.name, known=known, language=wanted)
+        known = ", ".join(heard_name(code) for code in found.languages)
+        wanted = heard_name(language or "")
+        raise InvalidInputError("model_language_unfit", name="language", model=found.name, known=known, language=wanted)
     if task == "translate" and "translation" not in found.can:
-        raise InvalidInputError("model_no_translation", model=found.name)
+        raise InvalidInputError("model_no_translation", name="model", model=found.name)
     return found
 
 

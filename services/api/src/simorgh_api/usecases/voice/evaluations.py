@@ -46,8 +46,8 @@ def queue(session: Session, who: Principal, wanted: EvaluationBody, bounds: Boun
     """
     dataset, version = datasets.get(session, who.project_id, wanted.dataset_id, wanted.version)
     if version.row_schema != RowSchema.AUDIO:
-        raise InvalidInputError("evaluation_kind", dataset_id=dataset.id, found=version.row_schema)
-    split, num_rows = _rows(dataset.id, version, wanted)
+        raise InvalidInputError("evaluation_kind", dataset_id=wanted.dataset_id, found=version.row_schema)
+    split, num_rows = _rows(version, wanted)
     language = code_of(wanted.language)
     models = _models(session, who.project_id, wanted.models, language)
     queue = queue_for_voice(session)
@@ -118,8 +118,9 @@ def samples(sessions: sessionmaker[Session], store: BlobStore, found: Found) -> 
     return blob.bytes, _chained(first, chunks)
 
 
-def _rows(dataset_id: str, version: DatasetVersion, wanted: EvaluationBody) -> tuple[str, int]:
+def _rows(version: DatasetVersion, wanted: EvaluationBody) -> tuple[str, int]:
     """The split that is heard, and how many of its rows."""
+    dataset_id = wanted.dataset_id
     known = {split["split"]: int(split["rows"]) for split in version.splits}
     split = wanted.split or ("test" if "test" in known else "train")
     if split not in known:

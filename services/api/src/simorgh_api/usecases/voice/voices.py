@@ -7,13 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_api.usecases import models
+from simorgh_api.usecases import models, purposes
 from simorgh_shared.db.models import Model, ModelVersion
 from simorgh_shared.domain.errors import InvalidInputError, NotFoundError
 from simorgh_shared.schemas.voice import VoiceView
-from simorgh_shared.speech.languages import LANGUAGES, language_code
+from simorgh_shared.speech.languages import language_code
 from simorgh_shared.speech.scripts import language_of
-from simorgh_shared.speech.voices import ESPEAK_LANGUAGES, ESPEAK_PREFIX, espeak_key
+from simorgh_shared.speech.voices import ESPEAK_LANGUAGES, ESPEAK_PREFIX, espeak_key, language_name
 
 OPENAI_MODELS = frozenset({"tts-1", "tts-1-hd", "gpt-4o-mini-tts"})
 OPENAI_VOICES = frozenset(
@@ -99,7 +99,7 @@ def _view(voice: str, name: str, languages: Sequence[str], is_default: bool, ver
         voice=voice,
         name=name,
         languages=list(languages),
-        language_names=[_language_name(language) for language in languages],
+        language_names=[language_name(language) for language in languages],
         engine="vits" if is_neural else "espeak",
         model_version_id=version_id,
         licence=None if is_neural else _ESPEAK_LICENCE,
@@ -118,7 +118,7 @@ def _default(session: Session, project_id: str, language: str) -> Voice:
 def _espeak(language: str) -> Voice:
     key = espeak_key(language)
     if key is None:
-        raise NotFoundError("no_voice_for_language", language=_language_name(language))
+        raise NotFoundError("no_voice_for_language", name="language", language=language_name(language))
     return Voice(f"{ESPEAK_PREFIX}{key}", f"{ESPEAK_PREFIX}{key}", key)
 
 
@@ -127,7 +127,7 @@ def _espeak_voice(name: str) -> str | None:
     if name.lower().startswith(ESPEAK_PREFIX):
         key = espeak_key(name[len(ESPEAK_PREFIX) :])
         if key is None:
-            raise NotFoundError("voice_unknown", voice=name[:80])
+            raise NotFoundError("voice_unknown", name="voice", voice=name[:80])
         return key
     plain = name.lower().replace("_", "-")
     return plain if plain in ESPEAK_LANGUAGES else None
@@ -137,13 +137,13 @@ def _of_model(session: Session, project_id: str, model: str, voice: str | None) 
     """The voice's name, where a model was named beside it."""
     if model.lower() == _ESPEAK:
         if voice is not None and voice.lower() != _ESPEAK and _espeak_voice(voice) is None:
-            raise InvalidInputError("voice_model_unfit", voice=voice[:80], model=model)
+            raise InvalidInputError("voice_model_unfit", name="voice", voice=voice[:80], model=model)
         return voice or _ESPEAK
     own = _named(session, project_id, model, is_voice=False)
     if voice is None:
         return own.version_id
     if not _is_model(session, project_id, voice) or _named(session, project_id, voice).version_id != own.version_id:
-        raise InvalidInputError("voice_model_unfit", voice=voice[:80], model=model[:80])
+        raise InvalidInputError("voice_model_unfit", name="voice", voice=voice[:80], model=model[:80])
     return own.version_id
 
 
@@ -156,23 +156,22 @@ def _is_model(session: Session, project_id: str, name: str) -> bool:
 
 
 def _named(session: Session, project_id: str, name: str, *, is_voice: bool = True) -> _Neural:
+    field = "voice" if is_voice else "model"
     try:
         version_id = models.resolve(session, project_id, name)
     except NotFoundError as error:
         if not is_voice:
-            raise
-        raise NotFoundError("voice_unknown", voice=name[:80]) from error
-    row = session.execute(
-        sa.select(ModelVersion.traits, ModelVersion.format, ModelVersion.kind, Model.name)
+            raise NotFoundError("model_not_found", name=field, model=name[:80]) from error
+        raise NotFoundError("voice_unknown", name=field, voice=name[:80]) from error
+    version, own_name = session.execute(
+        sa.select(ModelVersion, Model.name)
         .join(Model, Model.id == ModelVersion.model_id)
         .where(ModelVersion.id == version_id)
     ).one()
-    if "speech" not in row.traits.get("can", ()):
-        needs = row.traits.get("needs")
-        told = f"it is {row.traits.get('architecture') or row.format} of kind {row.kind}"
-        reason = f"its letters need {', '.join(needs)}, which is not here" if needs else told
-        raise InvalidInputError("model_speaks_nothing", model=name[:80], reason=reason)
-    return _neural(version_id, row.name, row.traits)
+    if "speech" not in version.traits.get("can", ()):
+        reason = purposes.purpose(version)
+        raise InvalidInputError("model_speaks_nothing", name=field, model=name[:80], reason=reason)
+    return _neural(version_id, own_name, version.traits)
 
 
 def _all_neural(session: Session, project_id: str) -> list[_Neural]:
@@ -204,13 +203,9 @@ def _language(given: str | None) -> str | None:
 
 
 def _unfit(voice: str, known: Sequence[str], language: str) -> InvalidInputError:
-    named = ", ".join(_language_name(one) for one in known)
-    return InvalidInputError("voice_language_unfit", voice=voice[:80], known=named, language=_language_name(language))
-
-
-def _language_name(code: str) -> str:
-    found = ESPEAK_LANGUAGES.get(code)
-    return found.english if found is not None else LANGUAGES.get(_primary(code), code).title()
+    named = ", ".join(language_name(one) for one in known)
+    wanted = language_name(language)
+    return InvalidInputError("voice_language_unfit", name="voice", voice=voice[:80], known=named, language=wanted)
 
 
 def _primary(language: str) -> str:

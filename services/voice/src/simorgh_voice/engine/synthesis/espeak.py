@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simorgh_shared.domain.errors import InvalidInputError, UnavailableError
-from simorgh_shared.speech.voices import espeak_key, espeak_own_name
+from simorgh_shared.speech.voices import espeak_key, espeak_own_name, language_name
 from simorgh_voice.engine.synthesis.stretching import stretched
 from simorgh_voice.engine.synthesis.voices import Cancelled, Samples, Utterance
 
@@ -82,7 +82,7 @@ def load(language: str) -> EspeakVoice:
     """
     key = espeak_key(language)
     if key is None:
-        raise InvalidInputError("speech_voice_unknown", language=language[:40])
+        raise InvalidInputError("speech_voice_unknown", language=language_name(language)[:40])
     return EspeakVoice(key)
 
 

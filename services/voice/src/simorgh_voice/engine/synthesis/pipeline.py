@@ -10,6 +10,7 @@ from typing import Any
 
 from simorgh_shared.audio.encoding import StreamEncoder
 from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_shared.speech.voices import language_name
 from simorgh_voice.engine.synthesis import levels
 from simorgh_voice.engine.synthesis.sentences import Spoken, spoken_sentences
 from simorgh_voice.engine.synthesis.spec import SynthesisSpec
@@ -43,7 +44,7 @@ def synthesize(
         else:
             pause_s = max(pause_s, sentence.pause_s)
     if not writing.duration_s:
-        raise InvalidInputError("speech_nothing_to_say", voice=spec.voice_name, language=voice.language)
+        raise InvalidInputError("speech_nothing_to_say", voice=spec.voice_name, language=language_name(voice.language))
     return writing.finish() | {"voice": spec.voice_name, "left_out": sorted(left_out)[:_MOST_LEFT_OUT]}
 
 

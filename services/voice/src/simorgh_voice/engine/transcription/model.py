@@ -13,7 +13,7 @@ from faster_whisper.transcribe import get_suppressed_tokens
 
 from simorgh_shared.audio.samples import SAMPLE_RATE, Samples
 from simorgh_shared.domain.errors import InvalidInputError
-from simorgh_shared.speech.languages import LANGUAGES
+from simorgh_shared.speech.languages import LANGUAGES, heard_name
 
 FRAMES_PER_S = 100
 _FULL_WINDOW_S = 30
@@ -60,10 +60,10 @@ class Transcriber:
         """
         is_known = language in LANGUAGES and self._whisper.hf_tokenizer.token_to_id(f"<|{language}|>") is not None
         if self.is_multilingual and not is_known:
-            raise InvalidInputError("speech_language_unknown", language=language)
+            raise InvalidInputError("speech_language_unknown", language=heard_name(language))
         if not self.is_multilingual:
             if language != "en":
-                raise InvalidInputError("speech_language_unknown", language=language)
+                raise InvalidInputError("speech_language_unknown", language=heard_name(language))
             if task == "translate":
                 raise InvalidInputError("speech_task_unfit")
         return Tokenizer(self._whisper.hf_tokenizer, self.is_multilingual, task=task, language=language)
