@@ -1,11 +1,9 @@
 """Entry of the engine child: `python -m simorgh_inference.engine --model-dir DIR --socket PATH`."""
 
 import argparse
-import ctypes
 import json
 import os
 import queue
-import signal
 import socket
 import sys
 import threading
@@ -13,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from simorgh_inference.engine.protocol import PromptRefusedError
+from simorgh_shared.child.entry import die_with_parent
 
-_PR_SET_PDEATHSIG = 1
 # What transformers raises for a folder that it cannot load, now or ever. RuntimeError is not among them: it is also
 # what torch raises where memory is short.
 _UNFIT = (ValueError, KeyError, AttributeError, NotImplementedError, ImportError, OSError)
@@ -29,9 +27,7 @@ def main() -> int:
     parser.add_argument("--precision", choices=("f32", "bf16", "int8"), default="f32")
     parser.add_argument("--cache-bytes", type=int, default=1 << 30, help="for the keys and values of all requests")
     arguments = parser.parse_args()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != int(os.environ.get("SIMORGH_PARENT_PID", os.getppid())):
-        return 1
+    die_with_parent()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     with socket.socket(socket.AF_UNIX) as connection:
