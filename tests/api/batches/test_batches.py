@@ -17,6 +17,7 @@ from tests.support.gateway import Account, Gateway
 from tests.support.stack import Bucket, Database
 
 URL = "/v1/chat/completions"
+PLAIN = "/v1/completions"
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,8 @@ def start(client: openai.OpenAI, *lines: object, **more: Any) -> Batch:
     """Send lines and begin a batch of them."""
     text = "".join((one if isinstance(one, str) else json.dumps(one, ensure_ascii=False)) + "\n" for one in lines)
     file = client.files.create(file=("requests.jsonl", text.encode()), purpose="batch")
-    return client.batches.create(input_file_id=file.id, endpoint=URL, completion_window="24h", **more)
+    asked = {"endpoint": URL, "completion_window": "24h"} | more
+    return client.batches.create(input_file_id=file.id, **asked)
 
 
 def ended(client: openai.OpenAI, batch_id: str, within_s: float = 60) -> Batch:
@@ -111,6 +113,16 @@ class TestBatch:
         assert "temperature" in refused["response"]["body"]["error"]["message"]
         assert client.files.retrieve(batch.output_file_id or "").purpose == "batch_output"
         assert num_answers(world, batch.id) == 0, "what is in the files is kept once"
+
+    def test_plain_texts_are_gone_on_with(self, client: openai.OpenAI) -> None:
+        """R-CHAT-6, R-CHAT-1: a batch of /v1/completions."""
+        body = {"model": "noise", "prompt": ["سلام", "hello"], "temperature": 0, "max_tokens": 4}
+        begun = start(client, line(1, url=PLAIN, body=body), endpoint=PLAIN)
+        batch = ended(client, begun.id)
+        (answer,) = rows(client, batch.output_file_id)
+        alone = client.completions.create(**body)  # type: ignore[call-overload]
+        texts = [choice["text"] for choice in answer["response"]["body"]["choices"]]
+        assert texts == [choice.text for choice in alone.choices]
 
     def test_a_killed_worker_answers_no_line_twice(self, client: openai.OpenAI, world: World) -> None:
         """R-CHAT-6, R-JOB-1: kill -9 between lines; the answers that were there stay."""

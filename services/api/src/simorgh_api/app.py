@@ -61,6 +61,7 @@ ROUTES = (
     "routes.tts",
     "openai.models",
     "openai.chat",
+    "openai.completions",
     "openai.audio",
     "openai.files",
     "openai.batches",

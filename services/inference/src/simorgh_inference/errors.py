@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from simorgh_inference import metrics
-from simorgh_inference.schema import ChatRequest
+from simorgh_inference.schema import REQUESTS
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.messages import sentence
 
@@ -51,7 +51,6 @@ async def _refuse(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _refuse_shape(request: Request, error: Exception) -> JSONResponse:
-    del request
     assert isinstance(error, RequestValidationError)
     metrics.REQUESTS.labels("refused").inc()
     first = error.errors()[0]
@@ -60,7 +59,7 @@ async def _refuse_shape(request: Request, error: Exception) -> JSONResponse:
         reason = f"it is no JSON ({first['ctx']['error']})"
         return openai_error(400, "invalid_body", sentence("invalid_body", {"where": "the body", "reason": reason}))
     if first["type"] == "extra_forbidden" and len(first["loc"]) == 2:
-        known = ", ".join(ChatRequest.model_fields)
+        known = ", ".join(REQUESTS[request.url.path].model_fields)
         text = sentence("unknown_parameter", {"name": where, "known": known})
         return openai_error(400, "unknown_parameter", text, where)
     return openai_error(400, "invalid_parameter", f"{where or 'the body'}: {first['msg']}.", where or None)

@@ -1,6 +1,7 @@
-"""The request of /v1/chat/completions as far as this server answers it. What would change the answer is refused.
+"""The requests of /v1/chat/completions and /v1/completions as far as this server answers them.
 
-A field that is null means its default, and a field at its neutral value is taken, as stock clients send both.
+What would change the answer is refused. A field that is null means its default, and a field at its neutral value is
+taken, as stock clients send both.
 """
 
 import json
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from pydantic_core import PydanticCustomError
 
 _MOST_CHARACTERS = 1_000_000
+_MOST_PROMPTS = 32
 _SHOWN_CHARACTERS = 80
 _NOT_SUPPORTED = "not_supported"
 
@@ -148,6 +150,63 @@ class ChatRequest(_Fields):
             "seed": self.seed,
             "stop": [stop for stop in self.stop if stop],
         }
+
+
+class CompletionRequest(_Fields):
+    """Texts to go on with, as they are: no template, no roles."""
+
+    model: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")
+    prompt: list[Annotated[str, Field(max_length=_MOST_CHARACTERS)]] = Field(min_length=1, max_length=_MOST_PROMPTS)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    max_tokens: int = Field(16, ge=1)
+    temperature: float = Field(1.0, ge=0, le=2)
+    top_p: float = Field(1.0, gt=0, le=1)
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    stop: list[str] = Field(default_factory=list, max_length=4)
+    user: str | None = None
+
+    best_of: Annotated[Any, _only(1, says="this server gives one answer to a prompt")] = 1
+    echo: Annotated[Any, _only(False, says="the prompt is not repeated")] = False
+    frequency_penalty: Annotated[Any, _only(0, says="this server applies no penalties")] = 0
+    logit_bias: Annotated[Any, _only({}, says="this server biases no tokens")] = None
+    logprobs: Annotated[Any, _only(says="this server tells no log-probabilities")] = None
+    n: Annotated[Any, _only(1, says="this server gives one answer to a prompt")] = 1
+    presence_penalty: Annotated[Any, _only(0, says="this server applies no penalties")] = 0
+    suffix: Annotated[Any, _only("", says="the models here go on with a text and fill no gaps")] = None
+
+    @field_validator("prompt", mode="before")
+    @classmethod
+    def _texts(cls, given: object) -> object:
+        texts = [given] if isinstance(given, str) else given
+        if isinstance(texts, list) and any(isinstance(one, int | list) for one in texts):
+            told = {"kind": "an array of token ids"}
+            raise PydanticCustomError(
+                _NOT_SUPPORTED, "{kind} is not supported. Send a text, or an array of texts", told
+            )
+        return texts
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _as_list(cls, given: object) -> object:
+        return [given] if isinstance(given, str) else given
+
+    def for_engine(self) -> list[dict[str, Any]]:
+        """A request for each prompt, as they cross the socket."""
+        shared = {
+            "messages": [],
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "stop": [stop for stop in self.stop if stop],
+            "cut_turns": False,
+        }
+        return [shared | {"prompt": prompt} for prompt in self.prompt]
+
+
+REQUESTS: dict[str, type[BaseModel]] = {"/v1/chat/completions": ChatRequest, "/v1/completions": CompletionRequest}
+"""What each route takes."""
 
 
 def _text(part: object, number: int) -> str:

@@ -17,6 +17,7 @@ from simorgh_shared.domain.errors import UnavailableError
 
 log = structlog.get_logger()
 CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
 _RETRY_AFTER_S = 5
 _TIMEOUT = httpx.Timeout(600.0, connect=5.0)  # the first answer of a large model waits until it is loaded
 _LOOK_TIMEOUT_S = 5.0

@@ -120,3 +120,23 @@ class ChatCompletion(BaseModel):
     model: str
     choices: list[CompletionChoice]
     usage: Usage
+
+
+class TextChoice(BaseModel):
+    """What one prompt was gone on with."""
+
+    index: int
+    text: str
+    finish_reason: str
+    logprobs: None
+
+
+class TextCompletion(BaseModel):
+    """A whole completion, in OpenAI's shape. It is passed on as the inference server gives it."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    choices: list[TextChoice]
+    usage: Usage

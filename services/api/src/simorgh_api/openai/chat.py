@@ -1,25 +1,18 @@
-"""POST /v1/chat/completions: finds the model in the project, then passes everything through to inference."""
+"""POST /v1/chat/completions: the conversation goes to the inference server as it is."""
 
-import contextlib
-import json
-from collections.abc import AsyncGenerator
 from typing import Any
 
 from fastapi import Body, Request
 from fastapi.responses import Response
-from starlette.concurrency import run_in_threadpool
 
-from simorgh_api.asking import CLIENT_LEFT, ClientLeftError, ClosingStream, Inference, while_connected
+from simorgh_api.asking import Inference
 from simorgh_api.deps import Reader, Sessions
-from simorgh_api.errors import request_id
+from simorgh_api.openai.passing import passed_on
 from simorgh_api.surfaces import openai_router
-from simorgh_api.usecases import models
-from simorgh_shared.clients.inference import Upstream
-from simorgh_shared.domain.errors import InvalidInputError, UnavailableError
+from simorgh_shared.clients.inference import CHAT
 from simorgh_shared.schemas.chat import ChatCompletion
 
 router = openai_router()
-_PASSED_ON = ("content-type", "cache-control", "retry-after", "x-should-retry", "x-accel-buffering")
 
 
 @router.post(
@@ -32,42 +25,4 @@ async def create(
     request: Request, sessions: Sessions, inference: Inference, principal: Reader, body: dict[str, Any] = Body(...)
 ) -> Response:
     """Answer a conversation with one of the project's models, plain or streamed."""
-    name = _name(body.get("model"))
-
-    def find() -> str:
-        with sessions() as session:
-            return models.resolve(session, principal.project_id, name)
-
-    asked = body | {"model": await run_in_threadpool(find)}
-    try:
-        upstream = await while_connected(
-            request, inference.open_chat(asked, model_name=name, request_id=request_id(request))
-        )
-        kept = {header: upstream.headers[header] for header in _PASSED_ON if header in upstream.headers}
-        if upstream.is_stream:
-            return ClosingStream(_events(upstream), upstream, status_code=upstream.status, headers=kept)
-        return Response(await while_connected(request, upstream.read()), upstream.status, kept)
-    except ClientLeftError:
-        return Response(status_code=CLIENT_LEFT)
-
-
-def _name(given: object) -> str:
-    if not isinstance(given, str) or not given:
-        raise InvalidInputError("invalid_body", where="model", reason="name one of GET /v1/models")
-    try:
-        given.encode()
-    except UnicodeEncodeError as error:
-        reason = "it holds half of a surrogate pair, which is no character"
-        raise InvalidInputError("invalid_body", where="model", reason=reason) from error
-    return given
-
-
-async def _events(upstream: Upstream) -> AsyncGenerator[bytes, None]:
-    """The upstream's events as they come; they end with an error where it falls silent."""
-    try:
-        async with contextlib.aclosing(upstream.lines()) as parts:
-            async for lines in parts:
-                yield lines
-    except UnavailableError as error:
-        told = {"message": error.message(), "type": "server_error", "param": None, "code": error.code}
-        yield f"\ndata: {json.dumps({'error': told})}\n\n".encode()
+    return await passed_on(request, sessions, inference, principal, CHAT, body)

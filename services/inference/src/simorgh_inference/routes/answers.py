@@ -1,0 +1,56 @@
+"""What the routes that generate have in common: pieces of engines as OpenAI's clients read them."""
+
+import json
+from typing import Any
+
+from simorgh_inference.child import EngineLostError
+from simorgh_shared.domain.errors import AppError, InvalidInputError
+from simorgh_shared.domain.messages import sentence
+
+NOT_KEPT = {"cache-control": "no-store", "x-accel-buffering": "no"}
+"""Headers of a stream."""
+
+
+def sse(value: dict[str, Any]) -> str:
+    """An event of a stream."""
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+
+
+def error_event(code: str, message: str, kind: str = "server_error") -> str:
+    """The event that tells why a stream breaks off."""
+    return sse({"error": {"message": message, "type": kind, "param": None, "code": code}})
+
+
+LOST = error_event("engine_lost", sentence("engine_lost", {}))
+
+
+def usage(*last: dict[str, Any]) -> dict[str, int]:
+    """The tokens of an answer, or of several, by their last pieces."""
+    prompt, completion = (sum(piece[name] for piece in last) for name in ("prompt_tokens", "completion_tokens"))
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+async def first_of(pieces: Any) -> dict[str, Any]:
+    """The first piece: what is refused is an error answer, not a stream."""
+    try:
+        piece: dict[str, Any] = await anext(pieces)
+        raise_refusal(piece)
+    except EngineLostError as error:
+        raise lost() from error
+    except AppError:
+        await pieces.aclose()
+        raise
+    return piece
+
+
+def raise_refusal(piece: dict[str, Any]) -> None:
+    """Raises: InvalidInputError where the engine has refused."""
+    if piece.get("finish") == "error":
+        raise InvalidInputError(piece["error"]["code"], **piece["error"]["params"])
+
+
+def lost() -> AppError:
+    """The engine ended while it worked on the request."""
+    error = AppError("engine_lost")
+    error.status = 502
+    return error
