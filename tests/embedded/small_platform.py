@@ -19,6 +19,8 @@ import http.server, os, subprocess, sys
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", os.getcwd()], start_new_session=True)
 class Ready(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == "/orphan":
+            subprocess.run("sleep 0.3 & echo orphan $! > orphan", shell=True, check=True)
         self.send_response(200)
         self.end_headers()
         self.wfile.write(repr(sorted(os.environ)).encode())

@@ -33,6 +33,13 @@ def wait_for(look: Callable[[], object], what: str):
     return seen
 
 
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 class SmallPlatform:
     """The platform with small services, as a process of its own."""
 
@@ -145,6 +152,35 @@ class TestUp:
 
         wait_for(lambda: "postgres ended with signal SIGKILL" in platform.output, "word of the crash")
         assert wait_for(rows, "database") == [(7,)]
+
+    def test_status_follows_a_service_that_was_killed(self, platform: SmallPlatform) -> None:
+        """R-DEPLOY-1: its new process under its own name; nothing that is no service, and no zombie."""
+        known = json.loads((platform.folder / "endpoints.json").read_text())
+        dead = known["processes"]["web"]
+        os.kill(dead, signal.SIGKILL)
+
+        def restarted() -> int | None:
+            pid = json.loads((platform.folder / "endpoints.json").read_text())["processes"]["web"]
+            return pid if pid not in (None, dead) else None
+
+        pid = wait_for(restarted, "another process of the service")
+        wait_for(lambda: answers(known["api_url"]), "answer of the service")
+        asked = [sys.executable, "-m", "simorgh_cli.cli", "status", "--json", "--data", str(platform.folder)]
+        told = json.loads(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)["processes"]
+        assert {process["name"] for process in told} == set(known["processes"])
+        assert {process["pid"] for process in told if process["name"] == "web"} == {pid}
+        assert "zombie" not in {process["status"] for process in told}
+        shown = subprocess.run(
+            [one for one in asked if one != "--json"], capture_output=True, text=True, check=True
+        ).stdout
+        assert f"pid {pid}" in shown
+
+    def test_orphans_that_end_are_reaped(self, platform: SmallPlatform) -> None:
+        """R-DEPLOY-1: the supervisor inherits what its services leave behind."""
+        known = json.loads((platform.folder / "endpoints.json").read_text())
+        assert httpx.get(f"{known['api_url']}/orphan").status_code == 200
+        orphan = int((platform.folder / "orphan").read_text().split()[1])
+        wait_for(lambda: not psutil.pid_exists(orphan), "end of the orphan, with nothing left of it")
 
     def test_services_never_see_the_owners_address(self, platform: SmallPlatform) -> None:
         known = json.loads((platform.folder / "endpoints.json").read_text())

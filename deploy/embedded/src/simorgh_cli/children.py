@@ -63,6 +63,11 @@ class Child:
         return self._process.pid if self._process is not None and self.running() else None
 
     @property
+    def leader_pid(self) -> int | None:
+        """The id of the process that was started last, whether it still runs or not."""
+        return None if self._process is None else self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         """How the last run ended: None while it runs, negative for a signal."""
         return None if self._process is None else self._process.poll()

@@ -99,6 +99,7 @@ def _start(
     )
     lock.describe(platform.api_url)
     _write_endpoints(platform)
+    supervisor.on_change = lambda: _write_endpoints(platform)  # a process that was started again has another id
     return platform
 
 

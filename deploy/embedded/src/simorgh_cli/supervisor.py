@@ -49,6 +49,8 @@ class Supervisor:
         self._back_off = back_off or BackOff()
         self._watched: list[_Watched] = []
         self._num_stop_requests = 0
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when a child has ended, and when it was started again."""
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans come to us, and are ended
 
     @property
@@ -100,15 +102,18 @@ class Supervisor:
             time.sleep(poll_s)
 
     def look(self) -> None:
-        """One round: note crashes, start again what has waited long enough."""
+        """One round: note crashes, start again what has waited long enough, reap orphans that have ended."""
         for watched in self._watched:
             now = time.monotonic()
             if watched.start_at is not None:
                 if now >= watched.start_at:
                     watched.start_at, watched.started_at = None, now
                     watched.child.start()
+                    self.on_change()
             elif not watched.child.running():
                 self._note_crash(watched, now)
+                self.on_change()
+        self._reap_orphans()
 
     def stop_all(self, children: Sequence[Child] | None = None) -> None:
         """Stop children in reverse order (all by default), then whatever else descends from us."""
@@ -139,6 +144,18 @@ class Supervisor:
         )
         for line in child.last_words(_NUM_TAIL_LINES).splitlines():
             self._say(f"  {child.name} | {line}")
+
+    def _reap_orphans(self) -> None:
+        """Let go of descendants that became ours and have ended; how a watched child ended is for its own look."""
+        watched = {one.child.leader_pid for one in self._watched}
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None or ended.si_pid in watched:
+                return
+            os.waitpid(ended.si_pid, os.WNOHANG)
 
     def _end_orphans(self) -> None:
         """End descendants that no watched child has any more: they lost their parent and became ours."""

@@ -1,6 +1,7 @@
 """`simorgh status`: the processes of a platform here, or the parts and active jobs of one elsewhere."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from simorgh_shared.domain.jobs import JobStatus
 
 _SHOWN = (JobStatus.RUNNING, JobStatus.WAITING, JobStatus.QUEUED)
 _MAX_JOBS = 50
+_RESTARTING = "restarting"
 
 
 @click.command()
@@ -72,22 +74,31 @@ def _local(invocation: Invocation, data_dir: Path) -> int:
     say(f"API        {known['api_url']}  (documentation: {known['docs_url']})")
     say(f"supervisor pid {known['pid']}")
     for process in processes:
-        memory_mb = process["memory_bytes"] // 1_000_000
-        say(f"{process['name']:<12} pid {process['pid']:<8} {process['status']:<10} {memory_mb} MB")
+        say(_line(process))
     _write_jobs(jobs)
     return 0
 
 
 def _processes(known: dict[str, Any]) -> list[dict[str, Any]]:
-    names = {pid: name for name, pid in known["processes"].items()}
-    found = []
-    for child in psutil.Process(known["pid"]).children():
-        try:
-            shown = {"status": child.status(), "memory_bytes": child.memory_info().rss}
-            found.append({"name": names.get(child.pid) or child.name(), "pid": child.pid, **shown})
-        except psutil.NoSuchProcess:  # it ended while we looked
-            continue
-    return found
+    """Those of the platform's own table. What they have started is theirs, and shown by nobody."""
+    return [{"name": name, **_looked_at(pid, known["pid"])} for name, pid in known["processes"].items()]
+
+
+def _looked_at(pid: int | None, supervisor_pid: int) -> dict[str, Any]:
+    if pid is not None:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            state = process.status()
+            if process.ppid() == supervisor_pid and state != psutil.STATUS_ZOMBIE:
+                return {"pid": pid, "status": state, "memory_bytes": process.memory_info().rss}
+    return {"pid": None, "status": _RESTARTING, "memory_bytes": 0}
+
+
+def _line(process: dict[str, Any]) -> str:
+    if process["pid"] is None:
+        return f"{process['name']:<12} {process['status']} (its log says why it ended)"
+    memory_mb = process["memory_bytes"] // 1_000_000
+    return f"{process['name']:<12} pid {process['pid']:<8} {process['status']:<10} {memory_mb} MB"
 
 
 def _remote(invocation: Invocation) -> int:
