@@ -41,6 +41,8 @@ _IN_OUR_WORDS: Sequence[tuple[re.Pattern[str], str]] = tuple(
             "Finish one: run the simorgh datasets upload that was interrupted again.",
         ),
         (r"GET /api/tts/voices lists those that there are", "See those that there are with: simorgh speak --voices"),
+        (r"GET /api/tts/voices lists the voices that can", "See the voices that can with: simorgh speak --voices"),
+        (r"GET /api/models lists all of them", "See all of them with: simorgh models"),
         (r"GET /api/tts/jobs/(\S+) shows how far it is\.", r"Wait for it with: simorgh speak --job \1"),
         (
             r"with POST /api/datasets/uploads\.",
