@@ -185,21 +185,37 @@ class TestFormats:
 class TestLeaving:
     def test_cancelled_leaves_no_version(self, owner: Account, silent_world: World) -> None:
         """R-OPT-1: nothing half-done stays."""
-        body = SHORT | {"model": "foreign", "method": "prune-magnitude", "name": "never"}
-        job_id = ok(owner.client.post(OPTIMIZATIONS, json=body), 202)["job"]["id"]
-
-        def phase() -> str | None:
-            found = ok(owner.client.get(f"{OPTIMIZATIONS}/{job_id}"))
-            told: str | None = found["job"]["progress"].get("phase")
-            return told
-
-        silent_world.engine.wait(lambda: phase() is not None, "it is at work", within_s=120)
+        job_id = begin(owner, silent_world, "never")
         answer = owner.client.get(f"{OPTIMIZATIONS}/{job_id}/report")
         assert "is not there yet" in refused(answer, 409, "optimization_not_ready")
         ok(owner.client.post(f"/api/jobs/{job_id}/cancel"))
         silent_world.engine.wait_status(job_id, "cancelled", within_s=60)
         assert owner.client.get("/api/models/never").status_code == 404
         assert not list((silent_world.engine.folder / "work").glob(f"{job_id}/*"))
+
+    def test_paused_begins_anew_and_makes_one_version(self, owner: Account, silent_world: World) -> None:
+        """R-JOB-1, R-OPT-1: what was begun is thrown away."""
+        job_id = begin(owner, silent_world, "later")  # the child leaves when it is done with what it is at
+        ok(owner.client.post(f"/api/jobs/{job_id}/pause"))
+        silent_world.engine.wait_status(job_id, "paused", within_s=60)
+        assert owner.client.get("/api/models/later").status_code == 404
+        ok(owner.client.post(f"/api/jobs/{job_id}/resume"))
+        job = silent_world.engine.wait_status(job_id, "succeeded", "failed", within_s=200)
+        assert (job.status, job.attempt) == ("succeeded", 2), job.error
+        assert len(ok(owner.client.get("/api/models/later"))["versions"]) == 1
+
+
+def begin(owner: Account, world: World, name: str) -> str:
+    """An optimisation that a child works on."""
+    body = SHORT | {"model": "foreign", "method": "prune-magnitude", "name": name}
+    job_id: str = ok(owner.client.post(OPTIMIZATIONS, json=body), 202)["job"]["id"]
+
+    def is_at_work() -> bool:
+        found = ok(owner.client.get(f"{OPTIMIZATIONS}/{job_id}"))
+        return found["job"]["progress"].get("phase") is not None
+
+    world.engine.wait(is_at_work, "it is at work", within_s=120)
+    return job_id
 
 
 class TestRefusals:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simorgh_shared.child.control import ControlFile
 from simorgh_shared.child.events import EventLog
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.model_folders.folder import judge
@@ -40,56 +41,76 @@ class Made:
     runtime: str
 
 
+class LeftError(Exception):
+    """It was asked to leave: there is nothing to save, the next attempt begins anew."""
+
+
 def run_optimization(folder: Path, events: EventLog) -> None:
-    """Do what `run.json` says, into `output/`.
+    """Do what `run.json` says, into `output/`, unless asked to leave before.
 
     Raises: InvalidInputError for a model that the method cannot be used on.
     """
     os.environ["HF_HUB_OFFLINE"] = "1"
-    run = json.loads((folder / "run.json").read_bytes())
-    spec = run["spec"]
-    source, output = folder / "inputs" / "model", folder / "output"
-    threads = len(os.sched_getaffinity(0))
-    dataset = DatasetInput.from_run(run["inputs"]["dataset"], folder)
-    held_out = read_held_out(source, dataset, run["inputs"]["training"], spec)
-    if not held_out.prompts:
-        raise InvalidInputError("optimization_unfit", reason="no held-out row asks for an answer")
-    made = made_by(spec)
-    _load_libraries()
-    _tell(events, "measuring before")
-    before = _measured(folder, "before", source, "transformers", held_out, spec, threads)
-    _tell(events, "making")
-    ids = held_out.samples[0][0]
-    check = apart("making it", lambda: _method(spec["method"])(source, output, spec, ids, threads))
-    _tell(events, "measuring after")
-    after = _measured(folder, "after", output, made.runtime, held_out, spec, threads)
-    report = _report(run, held_out, before, after, check, threads)
+    try:
+        report = _optimize(folder, events)
+    except LeftError as left:
+        events.emit("left", reason=str(left))
+        return
+    output, made = folder / "output", made_by(report.method, report.settings)
     verdict = judge(output, sorted(path.name for path in output.iterdir()))
-    metrics = {
-        "perplexity": report.after.perplexity,
-        "bytes": report.after.bytes,
-        "gate": report.gate.model_dump(mode="json"),
-        "before": report.before.model_dump(mode="json"),
-        "after": report.after.model_dump(mode="json"),
-        "agreement": report.agreement.model_dump(mode="json"),
-    }
+    told = report.model_dump(mode="json")
     events.emit(
         "result",
         path="output",
         model={"kind": made.kind, "format": verdict.format, "traits": verdict.traits | {"architecture": "llama"}},
         num_parameters=verdict.num_parameters,
-        report=report.model_dump(mode="json"),
-        metrics=metrics,
+        report=told,
+        metrics={
+            "perplexity": report.after.perplexity,
+            "bytes": report.after.bytes,
+            **{name: told[name] for name in ("gate", "before", "after", "agreement")},
+        },
     )
 
 
-def made_by(spec: Mapping[str, Any]) -> Made:
+def _optimize(folder: Path, events: EventLog) -> OptimizationReport:
+    """Measure, make, measure.
+
+    Raises: LeftError between these where that is asked.
+    """
+    run = json.loads((folder / "run.json").read_bytes())
+    spec, source, output = run["spec"], folder / "inputs" / "model", folder / "output"
+    threads = len(os.sched_getaffinity(0))
+    dataset = DatasetInput.from_run(run["inputs"]["dataset"], folder)
+    held_out = read_held_out(source, dataset, run["inputs"]["training"], spec)
+    if not held_out.prompts:
+        raise InvalidInputError("optimization_unfit", reason="no held-out row asks for an answer")
+    ids, runtime = held_out.samples[0][0], made_by(spec["method"], spec).runtime
+    _load_libraries()
+    _enter("measuring before", folder, events)
+    before = _measured(folder, "before", source, "transformers", held_out, spec, threads)
+    _enter("making", folder, events)
+    check = apart("making it", lambda: _method(spec["method"])(source, output, spec, ids, threads))
+    _enter("measuring after", folder, events)
+    after = _measured(folder, "after", output, runtime, held_out, spec, threads)
+    return _report(run, held_out, before, after, check, threads)
+
+
+def _enter(phase: str, folder: Path, events: EventLog) -> None:
+    """Tell what comes now. Raises: LeftError."""
+    reason = ControlFile(folder / "control.json").read().leave_reason
+    if reason is not None:
+        raise LeftError(reason)
+    events.emit("progress", phase=phase, bytes=0, total_bytes=0)
+
+
+def made_by(method: str, settings: Mapping[str, Any]) -> Made:
     """The kind of version that a method makes, and what runs it."""
-    match spec["method"]:
+    match method:
         case "merge":
             return Made("tuned", "transformers")
         case "gguf":
-            return Made("quantised" if spec.get("precision") == "q8_0" else "exported", "transformers")
+            return Made("quantised" if settings.get("precision") == "q8_0" else "exported", "transformers")
         case "onnx":
             return Made("exported", "onnxruntime")
         case "onnx-int8":
@@ -233,7 +254,3 @@ def agreement(before: Sequence[list[int]], after: Sequence[list[int]], end_ids: 
 def _to_end(ids: list[int], end_ids: frozenset[int]) -> list[int]:
     """The answer with the token that ends it."""
     return ids[: next((place + 1 for place, token in enumerate(ids) if token in end_ids), len(ids))]
-
-
-def _tell(events: EventLog, phase: str) -> None:
-    events.emit("progress", phase=phase, bytes=0, total_bytes=0)
