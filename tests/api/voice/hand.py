@@ -98,11 +98,11 @@ class Hand:
         """Say that a sentence was heard."""
         self.say(lease, "transcribed", {"number": number, "segments": to_builtins([segment(number, words)])} | _FA)
 
-    def speak(self, lease: Lease, number: int, data: bytes, text: str | None = None) -> None:
+    def speak(self, lease: Lease, number: int, data: bytes, text: str | None = None, audio_s: float = 1.0) -> None:
         """Say that a part was spoken: its bytes are stored first."""
         digest = self._store(data)
-        part = {"number": number, "sha256": digest, "bytes": len(data), "text": text or SENTENCES[number]}
-        part |= {"audio_s": 1.0}
+        part = {"number": number, "sha256": digest, "bytes": len(data), "audio_s": audio_s}
+        part |= {"text": SENTENCES[number] if text is None else text}
         self.say(lease, "part", part)
 
     def finish_hearing(self, lease: Lease, num: int = 3, words: bool = False, duration_s: float = 6.5) -> None:

@@ -169,9 +169,15 @@ class TestLongTexts:
         answer = world.client.post(NATIVE, json=body(NATIVE, text=TEXT * 6, format="wav"))
         assert answer.status_code == 202
         job_id, place = answer.json()["data"]["id"], answer.headers["location"]
+        shown = f"{(TEXT * 6)[:200]}…"
+        listed = world.client.get("/api/jobs").json()["data"]
+        one = world.client.get(f"/api/jobs/{job_id}").json()["data"]
+        assert [job["spec"]["text"] for job in (answer.json()["data"], listed[0], one)] == [shown] * 3
         assert place == f"/api/tts/jobs/{job_id}"
         lease = world.hand.take(lanes=(Lane.LONG,))
+        assert lease.spec["text"] == TEXT * 6
         world.hand.speak(lease, 0, PARTS[0])
+        world.hand.speak(lease, 1, PARTS[1], text="", audio_s=0.0)  # what a codec had kept to itself
         seen = world.client.get(place).json()["data"]
         assert seen["audio_url"] is None
         assert seen["parts"] == [{"number": 0, "text": SENTENCES[0], "bytes": 5_000, "audio_s": 1.0}]

@@ -14,6 +14,8 @@ from simorgh_shared.domain.errors import ConflictError, NotFoundError
 from simorgh_shared.domain.jobs import JobStatus, JobType
 from simorgh_shared.schemas.jobs import CheckpointView, EventView, JobView, MetricsPoint
 
+_SHOWN_CHARS = 200
+
 
 @dataclass(frozen=True)
 class JobFilter:
@@ -130,13 +132,21 @@ def job_view(row: Job) -> JobView:
         total_steps=progress.get("total_steps"),
         progress=progress,
         checkpoint_id=row.checkpoint_id,
-        spec=row.spec,
+        spec=_shown(row.spec) if row.type == JobType.SYNTHESIZE else row.spec,
         result=row.result,
         error=row.error,
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
     )
+
+
+def _shown(spec: dict[str, Any]) -> dict[str, Any]:
+    """What a speech job was asked, without most of a long text: whoever sent it has it."""
+    text = spec.get("text")
+    if not isinstance(text, str) or len(text) <= _SHOWN_CHARS:
+        return spec
+    return spec | {"text": f"{text[:_SHOWN_CHARS]}…"}
 
 
 def logs(session: Session, job_id: str, after: int, limit: int) -> tuple[list[str], int | None]:

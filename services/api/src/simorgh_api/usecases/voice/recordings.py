@@ -66,7 +66,7 @@ def news(session: Session, job_id: str, after: int, now: State) -> News:
 
 
 def part_views(session: Session, job_id: str) -> list[dict[str, Any]]:
-    """What was made so far, by the newest attempt that made anything."""
+    """What was made so far, by the newest attempt that made anything; not the few bytes that only end the file."""
     newest = sa.select(sa.func.max(JobEvent.attempt)).where(JobEvent.job_id == job_id, JobEvent.type == "part")
     rows = session.scalars(
         sa.select(JobEvent.payload)
@@ -74,7 +74,11 @@ def part_views(session: Session, job_id: str) -> list[dict[str, Any]]:
         .order_by(JobEvent.seq)
     )
     shown = ("number", "text", "bytes", "audio_s")
-    return [{name: payload[name] for name in shown if name in payload} for payload in rows]
+    return [
+        {name: payload[name] for name in shown if name in payload}
+        for payload in rows
+        if payload.get("text") or payload.get("audio_s")
+    ]
 
 
 def whole(session: Session, project_id: str, job_id: str, now: State) -> StoredBlob:
