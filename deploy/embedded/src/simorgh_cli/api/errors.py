@@ -52,6 +52,14 @@ _IN_OUR_WORDS: Sequence[tuple[re.Pattern[str], str]] = tuple(
             r"GET /api/stt/evaluations/(\S+) shows how far it is\.",
             r"Wait for it with: simorgh evaluate-speech --job \1",
         ),
+        (
+            r"GET /api/optimizations/\S+ shows how far it is\.",
+            "How far it is tells the API that is described at /docs.",
+        ),
+        (
+            r"GET /api/models/[^\s/]+/aliases lists those that there are\.",
+            "Those that there are lists the API that is described at /docs.",
+        ),
         (r"Name one of GET /api/tts/voices\.", "Name one of: simorgh speak --voices"),
         (r"folder with POST /api/models/upload\.", "folder with: simorgh models upload FOLDER"),
         (r"GET /v1/models lists those that there are\.", "See those that there are with: simorgh models"),
