@@ -325,6 +325,7 @@ class TestRefusals:
         answer = world.ask(dataset_id=uploaded.json()["data"]["id"])
         assert (answer.status_code, answer.json()["code"]) == (400, "evaluation_kind")
         assert "metadata.jsonl" in answer.json()["error"]
+        assert f"Dataset qa.jsonl ({uploaded.json()['data']['id']}) holds" in answer.json()["error"]
 
     @pytest.mark.parametrize(
         ("body", "status", "code"),

@@ -216,9 +216,15 @@ class TestTexts:
 
     def test_a_chat_with_a_model_of_speech(self, world: World) -> None:
         """R-API-3: by the name that was asked for, with what the model is for."""
-        answer = world.client.post("/api/chat", json={"message": "سلام", "model": "whisper-base"})
-        sentence = told(answer, 400, "model_no_chat")
-        assert "The model whisper-base cannot chat: it writes down what is said in audio" in sentence
+        said = {"messages": [{"role": "user", "content": "سلام"}], "model": "whisper-base"}
+        for answer in (
+            world.client.post("/api/chat", json={"message": "سلام", "model": "whisper-base"}),
+            world.client.post("/api/chat/conversations", json={"model": "whisper-base"}),
+            world.client.post("/v1/chat/completions", json=said),
+            world.client.post("/v1/completions", json={"prompt": "سلام", "model": "whisper-base"}),
+        ):
+            sentence = told(answer, 400, "model_no_chat")
+            assert "The model whisper-base cannot answer texts: it writes down what is said" in sentence
 
 
 class TestLimits:

@@ -273,7 +273,7 @@ _EN: dict[str, str] = {
     "engine_lost": "The engine that held this request has died. Nothing else is lost; send the request again.",
     "engine_busy": "The model has as many requests as it takes. Try again in {retry_after_s} s.",
     "model_damaged": "The file {path} of model {model} is missing or damaged in storage, so the model cannot be loaded. Restore the file from a backup, or make the model again and ask for its new version.",
-    "model_no_chat": "The model {model} cannot chat: {reason}. Name a model of text: GET /api/models lists all of them.",
+    "model_no_chat": "The model {model} cannot answer texts: {reason}. Name a model of text: GET /api/models lists all of them.",
     "model_unservable": "The model {model} cannot be chatted with: {reason}. Choose another model, or convert this one.",
     "models_memory_full": "The models in use leave no memory for {model}. Try again in {retry_after_s} s.",
     "engine_start_failed": "The engine of model {model} did not start: {reason}",

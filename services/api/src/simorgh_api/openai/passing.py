@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from simorgh_api.asking import CLIENT_LEFT, ClientLeftError, ClosingStream, while_connected
 from simorgh_api.errors import request_id
-from simorgh_api.usecases import models
+from simorgh_api.usecases import purposes
 from simorgh_api.usecases.principals import Principal
 from simorgh_shared.clients.inference import InferenceClient, Upstream
 from simorgh_shared.domain.errors import InvalidInputError, UnavailableError
@@ -36,7 +36,7 @@ async def passed_on(
 
     def find() -> str:
         with sessions() as session:
-            return models.resolve(session, who.project_id, name)
+            return purposes.to_chat_with(session, who.project_id, name)
 
     asked = body | {"model": await run_in_threadpool(find)}
     try:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_api.usecases import models, paging
+from simorgh_api.usecases import models, paging, purposes
 from simorgh_api.usecases.principals import Principal
 from simorgh_shared.db.models import Conversation, Message
 from simorgh_shared.domain.errors import InvalidInputError, NotFoundError
@@ -28,12 +28,12 @@ def create(
 ) -> ConversationView:
     """Make a conversation in which nothing was said yet.
 
-    Raises: NotFoundError for a model that there is not.
+    Raises: NotFoundError for a model that there is not, InvalidInputError for one of speech.
     """
     if model is None:
         model = models.newest(session, who.project_id)
     else:
-        models.resolve(session, who.project_id, model)
+        purposes.to_chat_with(session, who.project_id, model)
     conversation = insert(session, who, new_id(ID_PREFIX), title or "", model)
     if system is not None:
         session.add(message(conversation.id, 1, "system", system))

@@ -12,7 +12,7 @@ from simorgh_api.usecases.principals import Principal
 from simorgh_api.usecases.voice.asking import Bounds, Queued, queue_for_voice, temperatures_from
 from simorgh_api.usecases.voice.ears import Ears, all_ears, code_of, ears
 from simorgh_shared.datasets.rows import RowSchema
-from simorgh_shared.db.models import Blob, DatasetVersion, File, Job
+from simorgh_shared.db.models import Blob, Dataset, DatasetVersion, File, Job
 from simorgh_shared.domain.errors import ConflictError, InvalidInputError, NotFoundError, TooLargeError
 from simorgh_shared.domain.jobs import JobStatus, JobType, Lane
 from simorgh_shared.queue.submit import NewJob, enqueue
@@ -46,8 +46,8 @@ def queue(session: Session, who: Principal, wanted: EvaluationBody, bounds: Boun
     """
     dataset, version = datasets.get(session, who.project_id, wanted.dataset_id, wanted.version)
     if version.row_schema != RowSchema.AUDIO:
-        raise InvalidInputError("evaluation_kind", dataset_id=wanted.dataset_id, found=version.row_schema)
-    split, num_rows = _rows(version, wanted)
+        raise InvalidInputError("evaluation_kind", dataset_id=_called(dataset), found=version.row_schema)
+    split, num_rows = _rows(dataset, version, wanted)
     language = code_of(wanted.language)
     models = _models(session, who.project_id, wanted.models, language)
     queue = queue_for_voice(session)
@@ -118,9 +118,9 @@ def samples(sessions: sessionmaker[Session], store: BlobStore, found: Found) -> 
     return blob.bytes, _chained(first, chunks)
 
 
-def _rows(version: DatasetVersion, wanted: EvaluationBody) -> tuple[str, int]:
+def _rows(dataset: Dataset, version: DatasetVersion, wanted: EvaluationBody) -> tuple[str, int]:
     """The split that is heard, and how many of its rows."""
-    dataset_id = wanted.dataset_id
+    dataset_id = _called(dataset)
     known = {split["split"]: int(split["rows"]) for split in version.splits}
     split = wanted.split or ("test" if "test" in known else "train")
     if split not in known:
@@ -131,6 +131,11 @@ def _rows(version: DatasetVersion, wanted: EvaluationBody) -> tuple[str, int]:
     if num_rows > MAX_ROWS:
         raise TooLargeError("evaluation_rows", split=split, dataset_id=dataset_id, rows=num_rows, limit=MAX_ROWS)
     return split, num_rows
+
+
+def _called(dataset: Dataset) -> str:
+    """By its name and its id: somebody gave one of them."""
+    return f"{dataset.name} ({dataset.id})"
 
 
 def _models(session: Session, project_id: str, names: Sequence[str] | None, language: str | None) -> list[Ears]:
