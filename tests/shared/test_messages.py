@@ -6,7 +6,8 @@ from pathlib import Path
 from simorgh_shared.domain.messages import codes
 
 _ROOT = Path(__file__).parents[2]
-_RAISED = re.compile(r"\b(?:[A-Z]\w*Error|AppError|sentence)\(\s*\"([a-z0-9_]+)\"")
+# A line of a batch is refused in its own words, as OpenAI's error files have them.
+_RAISED = re.compile(r"\b(?:(?!LineMisfit)[A-Z]\w*Error|AppError|sentence)\(\s*\"([a-z0-9_]+)\"")
 
 
 def test_every_code_that_is_raised_has_a_sentence() -> None:

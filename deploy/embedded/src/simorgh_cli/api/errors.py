@@ -62,6 +62,12 @@ _IN_OUR_WORDS: Sequence[tuple[re.Pattern[str], str]] = tuple(
         ),
         (r"Name one of GET /api/tts/voices\.", "Name one of: simorgh speak --voices"),
         (r"folder with POST /api/models/upload\.", "folder with: simorgh models upload FOLDER"),
+        (
+            r"GET /v1/(?:files|batches) lists those that there are\.",
+            "Those that there are lists an OpenAI client: docs/openai.md.",
+        ),
+        (r"GET /v1/batches lists those that there are\.", "See those that there are with: simorgh jobs --type batch"),
+        (r"GET /v1/files lists those that there are\.", "They are listed by the API that is described at /docs."),
         (r"GET /v1/models lists those that there are\.", "See those that there are with: simorgh models"),
         (r"name one of GET /v1/models", "name one of: simorgh models"),
         (r"Train one with POST /api/train/start\.", "Train one with: simorgh train start --watch"),
