@@ -13,8 +13,11 @@ from email.utils import formatdate
 
 import pytest
 
+from simorgh_cli.lock import FolderLock
+from tests.api.voice.conftest import MANY_LANGUAGES
 from tests.embedded.program import Simorgh
 from tests.embedded.terminal import on_terminal
+from tests.support import model_files
 from tests.support.gateway import Gateway
 
 
@@ -31,7 +34,8 @@ class TestDoctor:
         found = findings(stranger)
         names = ("python", "torch", "memory", "processor", "openmp", "gpu", "data folder", "disk", "ports")
         assert set(names) <= set(found)
-        assert {found[name]["level"] for name in ("postgresql", "valkey", "seaweed", "data folder")} == {"ok"}
+        assert {found[name]["level"] for name in ("postgresql", "valkey", "seaweed", "voice: espeak")} == {"ok"}
+        assert (found["data folder"]["level"], found["data folder"]["advice"][:10]) == ("note", "simorgh up")
         assert all(re.fullmatch(r"version \d+(\.\d+)+", found[name]["found"]) for name in ("valkey", "seaweed"))
         assert found["api"]["advice"] == "Start one with: simorgh up"
         assert list(stranger.home.iterdir()) == []
@@ -80,8 +84,27 @@ class TestDoctor:
         assert {found[f"api: {part}"]["found"] for part in ("database", "migrations", "storage")} == {"ok"}
         assert found["clock"]["level"] == "ok"
         assert "signed in as sara-" in found["login"]["found"]
+        assert found["voice: whisper"]["advice"].startswith("make voice-models")
+        model_files.write(user.home / "whisper", MANY_LANGUAGES)
+        user.run("models", "upload", "whisper")
+        assert (findings(user)["voice: whisper"]["level"], findings(user)["voice: whisper"]["found"]) == (
+            "ok",
+            "whisper",
+        )
         user.login_file.chmod(0o644)
         assert findings(user, code=1)["login file"]["advice"] == f"chmod 600 {user.login_file}"
+
+    def test_a_platform_here_whose_worker_for_voice_is_gone_is_found(self, gateway: Gateway, stranger: Simorgh) -> None:
+        """R-API-4, R-VOICE-1: by the table of the processes that run."""
+        data_dir = stranger.home / "data"
+        running = FolderLock(data_dir)
+        for pid, level in ((os.getpid(), "ok"), (None, "wrong")):
+            known = {"api_url": gateway.url, "processes": {"api": 1, "voice-cpu": pid}}
+            (data_dir / "endpoints.json").write_text(json.dumps(known))
+            found = findings(stranger, code=0 if pid else 1)
+            assert found["voice: worker"]["level"] == level
+        assert "voice-cpu.log" in found["voice: worker"]["advice"]
+        running.release()
 
     def test_an_api_that_is_named_and_does_not_answer_is_wrong(self, stranger: Simorgh) -> None:
         """R-API-4."""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from simorgh_cli.commands.options import Invocation, asks_api
-from simorgh_cli.doctor import machine, servers, service
+from simorgh_cli.doctor import machine, servers, service, voice
 from simorgh_cli.doctor.findings import Finding, Level
 from simorgh_cli.terminal.output import write_json
 from simorgh_cli.terminal.text import printable
@@ -47,6 +47,7 @@ def _look(invocation: Invocation) -> Iterator[Finding]:
     environment, data_dir = invocation.environment, invocation.data_dir
     yield machine.python()
     yield machine.torch()
+    yield machine.espeak()
     yield machine.memory()
     yield machine.processor()
     yield machine.threads(environment)
@@ -60,3 +61,4 @@ def _look(invocation: Invocation) -> Iterator[Finding]:
     yield from servers.programs(environment)
     yield service.login_file(invocation)
     yield from service.api(invocation)
+    yield from voice.voice(invocation)

@@ -42,6 +42,15 @@ def torch() -> Finding:
         return wrong("torch", "it is not installed", advice)
 
 
+def espeak() -> Finding:
+    """Whether eSpeak NG is there, the voice of most languages. It is not loaded here: it is the engine's."""
+    try:
+        return ok("voice: espeak", f"espeakng-loader {version('espeakng-loader')}")
+    except PackageNotFoundError:
+        advice = "Without it only models of voices speak: pip install 'simorgh-voice[espeak]'"
+        return remark("voice: espeak", "it is not installed", advice)
+
+
 def memory() -> Finding:
     """What is free for the platform, within the container's limit too."""
     free_bytes = min([psutil.virtual_memory().available, *_room_in_container()])

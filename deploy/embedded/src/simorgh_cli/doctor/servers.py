@@ -39,6 +39,10 @@ def data_folder(data_dir: Path) -> Finding:
         return wrong("data folder", f"{folder} cannot be written: {(error.strerror or str(error)).lower()}", advice)
     if lock.is_held(folder):
         return ok("data folder", f"{folder}, a platform runs on it (pid {lock.read_holder(folder).get('pid')})")
+    if not folder.exists():
+        return remark(
+            "data folder", f"{folder} does not exist", "simorgh up makes it; name another one with --data DIR."
+        )
     return ok("data folder", str(folder))
 
 
