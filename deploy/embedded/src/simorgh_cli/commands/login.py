@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 
 from simorgh_cli.api import accounts
 from simorgh_cli.api.accounts import ApiKey
@@ -14,7 +15,7 @@ from simorgh_cli.backing.secrets import SecretStore
 from simorgh_cli.commands.options import TEXT, Invocation, asks_api, running_place
 from simorgh_cli.logins import KeptLogin, Login, Place
 from simorgh_cli.terminal.output import note, say, write_json
-from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_shared.domain.errors import InvalidInputError, UnauthenticatedError
 
 
 @click.command()
@@ -22,14 +23,22 @@ from simorgh_shared.domain.errors import InvalidInputError
 @click.option("--name", type=TEXT, help="Your name, for a new account.")
 @click.option("--api-key", help="Use an API key instead (default: SIMORGH_API_KEY).")
 @click.option("--local", is_flag=True, help="Sign in as the quick start's user of the data folder.")
+@click.option(
+    "--if-needed", is_flag=True, help="Only where you are not signed in: nobody is asked, nothing is changed."
+)
 @asks_api
-def login(invocation: Invocation, email: str | None, name: str | None, api_key: str | None, local: bool) -> int:
+def login(
+    invocation: Invocation, email: str | None, name: str | None, api_key: str | None, local: bool, if_needed: bool
+) -> int:
     """Sign in to a platform, or make an account there.
 
     The password is asked for without echo, or taken from SIMORGH_PASSWORD. An address without an account gets one.
     """
     if sum((local, email is not None, api_key is not None)) > 1:
         raise click.UsageError("--email, --api-key and --local exclude each other: give one of them.")
+    if if_needed and (found := _signed_in(invocation)) is not None:
+        _tell(invocation, *found)
+        return 0
     place = _place(invocation)
     key = api_key or (None if email or local else invocation.api_key)
     with Connection(place.url, ApiKey(key) if key else None) as connection:
@@ -41,10 +50,7 @@ def login(invocation: Invocation, email: str | None, name: str | None, api_key: 
             shown, project = str(signed_in["user"]["email"]), str(signed_in["project_id"])
             made = Login(place.url, place.data_dir, email=shown).with_tokens(signed_in)
     invocation.logins.keep(made)
-    if invocation.as_json:
-        write_json({"url": place.url, "email": shown, "project_id": project})
-    else:
-        say(f"Signed in to {place.url} as {shown} (project {project}).")
+    _tell(invocation, place.url, shown, project)
     return 0
 
 
@@ -76,6 +82,27 @@ def _place(invocation: Invocation) -> Place:
     if invocation.url is not None:
         return invocation.place()
     return running_place(invocation.data_dir) or invocation.place()
+
+
+def _signed_in(invocation: Invocation) -> tuple[str, str, str] | None:
+    """Where other commands would ask, as whom and in which project; None where they would be told to sign in."""
+    try:
+        with invocation.connected() as connection:
+            who = accounts.whoami(connection)
+            return connection.url, str(who["user"]["email"]), str(who["project_id"])
+    except UnauthenticatedError:
+        return None
+    except RefusedError as error:
+        if error.status != httpx.codes.UNAUTHORIZED or invocation.api_key is not None:
+            raise
+        return None
+
+
+def _tell(invocation: Invocation, url: str, email: str, project: str) -> None:
+    if invocation.as_json:
+        write_json({"url": url, "email": email, "project_id": project})
+    else:
+        say(f"Signed in to {url} as {email} (project {project}).")
 
 
 def _local(connection: Connection, place: Place) -> dict[str, Any]:
