@@ -73,7 +73,7 @@ class TestFormats:
             ("a.jsonl", b"", 400, "The file holds no rows"),
             ("a.json", b"[]", 400, "The file holds no rows"),
             ("a.csv", b"question,answer\n", 400, "The file holds no rows"),
-            ("a.jsonl", gzip.compress(ROW), 400, "The file is not UTF-8 text: byte 1, in line 1"),
+            ("a.jsonl", gzip.compress(ROW, mtime=0), 400, "The file is not UTF-8 text: byte 1, in line 1"),
             ("a.jsonl", ROW + b"\xff\n", 400, f"not UTF-8 text: byte {len(ROW)}, in line 2"),
             ("a.jsonl", "question,answer\nسلام,درود\n".encode(), 400, "The file is not JSON Lines"),
             ("a.json", ROW + ROW, 400, "several objects stand in it, as in JSON Lines, whose suffix is .jsonl"),
