@@ -91,7 +91,7 @@ class TestChild:
             while not (tmp_path / "spill").exists():  # where it begins to work
                 assert process.poll() is None
                 time.sleep(0.01)
-            assert psutil.Process(process.pid).nice() == 15
+            assert psutil.Process(process.pid).nice() == 5
         finally:
             process.kill()
             process.wait()

@@ -42,14 +42,14 @@ def test_parts_lie_in_storage_before_the_file_has_ended(
     roomy: RoomyGateway, unjoined: Callable[[], list[tuple[str, str]]], objects: Callable[[], set[str]]
 ) -> None:
     """performance.md, Ingest: what is good has hardly anything left to wait for; what was sent is what is kept."""
-    content = lines_of("early", 3 * PART_BYTES)
+    content = lines_of("early", 5 * PART_BYTES)
     body = form(part("dataset", content, "early.jsonl"))
     before = objects()
     with begun(roomy.client, len(body)) as conversation:
-        conversation.send(body[: 2 * PART_BYTES + PART_BYTES // 2])
+        conversation.send(body[: 4 * PART_BYTES])
         wait_until(unjoined, "parts are there")
         assert objects() == before
-        conversation.send(body[2 * PART_BYTES + PART_BYTES // 2 :])
+        conversation.send(body[4 * PART_BYTES :])
         data = ok(conversation.answer())
     assert (data["rows"], data["bytes"]) == (content.count(b"\n"), len(content))
     assert roomy.client.get(f"/api/datasets/{data['id']}/download").content == content

@@ -43,8 +43,28 @@ def text_of(num_bytes: int) -> bytes:
 
 
 def checks_of(pid: int) -> list[psutil.Process]:
-    """The checking children of a gateway."""
-    return [child for child in psutil.Process(pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+    """The children of a gateway that check a file; one that waits for the next has none open."""
+    return [child for child in psutil.Process(pid).children() if _has_file(child)]
+
+
+def _has_file(child: psutil.Process) -> bool:
+    try:
+        return bool(child.open_files())
+    except psutil.NoSuchProcess:  # a zombie too
+        return False
+
+
+def only_one_waits(pid: int) -> bool:
+    """Whether no child is left but the one that waits for the next file, nor a zombie."""
+    children = psutil.Process(pid).children()
+    try:
+        return len(children) <= 1 and not checks_of(pid) and not any(map(_is_zombie, children))
+    except psutil.NoSuchProcess:  # it went meanwhile
+        return False
+
+
+def _is_zombie(child: psutil.Process) -> bool:
+    return bool(child.status() == psutil.STATUS_ZOMBIE)
 
 
 class TestLimit:
@@ -155,7 +175,6 @@ class TestLyingLength:
         body = form(part("name", b"liar"), part("dataset", ROW, "a.jsonl"))
         with begun(roomy.client, len(body) + 30, **{"x-request-id": "liar"}) as conversation:
             conversation.send(body)
-            wait_until(lambda: checks_of(roomy.pid), "the check has begun")
         wait_until(lambda: '"liar"' in roomy.log.read_text(), "the request has ended")
         assert "liar" not in roomy.client.get("/api/datasets/list?limit=200").text
 
@@ -178,7 +197,7 @@ class TestClientThatLeaves:
             if beginning.startswith(FILE_HEAD):
                 wait_until(lambda: checks_of(roomy.pid), "the check has begun")
         wait_until(lambda: events_of(roomy, name), "the request has ended")
-        wait_until(lambda: not psutil.Process(roomy.pid).children(), "no child is left, nor a zombie of it")
+        wait_until(lambda: only_one_waits(roomy.pid), "no child is left, nor a zombie of it")
         assert list(roomy.temporary.iterdir()) == []
         assert events_of(roomy, name) == ["request"]
 
@@ -188,7 +207,7 @@ class TestClientThatLeaves:
             conversation.send(FILE_HEAD + ROW)
             wait_until(lambda: checks_of(roomy.pid), "the check has begun")
             checks_of(roomy.pid)[0].kill()
-            wait_until(lambda: not psutil.Process(roomy.pid).children(), "it is gone")
+            wait_until(lambda: only_one_waits(roomy.pid), "it is gone")
             conversation.send(ROW * 50_000)
             sentence = refused(conversation.answer())
         assert sentence == "The file could not be checked: the checking process ended with code -9. Nothing was kept."

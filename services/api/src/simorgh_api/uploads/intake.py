@@ -23,7 +23,7 @@ from simorgh_api.usecases.imports import WholeFile
 from simorgh_shared.datasets.check import CheckReport, refusal
 from simorgh_shared.datasets.files import JOB_FORMATS, ImportOptions, format_of, suffix_of
 from simorgh_shared.domain.errors import InvalidInputError, TooLargeError, UnavailableError
-from simorgh_shared.gzipped import GZIP_SUFFIX
+from simorgh_shared.gzipped import GZIP_SUFFIX, read_plain
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.growing import GrowingBlob
 
@@ -212,7 +212,7 @@ class _Intake:
                 await self._judged(file)
         options = self._options.for_import()
         dataset_name(Path(files[0].filename).name)
-        whole = [WholeFile(file.raw, file.filename) for file in files]
+        whole = [WholeFile(await run_in_threadpool(_unpacked, file.raw), file.filename) for file in files]
         return Upload(options.name, options.dataset_id, (), whole, options)
 
     async def _judged(self, file: _File) -> GoodFile:
@@ -230,3 +230,13 @@ class _Intake:
             return GoodFile(file.split, file.raw, report.sha256, report)
         await file.storing.finish()
         return GoodFile(file.split, file.raw, report.sha256, report, file.storing.blob)
+
+
+def _unpacked(path: Path) -> Path:
+    """The file as it came: what waits for a job is not packed."""
+    if path.suffix != GZIP_SUFFIX:
+        return path
+    plain = path.with_suffix("")
+    with read_plain(path) as packed, plain.open("wb") as file:
+        shutil.copyfileobj(packed, file)
+    return plain
