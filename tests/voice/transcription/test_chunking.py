@@ -69,7 +69,7 @@ class TestGroupsOf:
                     reached = end
             assert reached <= group.next_start
         assert reached <= len(talk)
-        assert sizes[:3] == [1, 2, 4]
+        assert sizes[:3] == [2, 4, 6]
 
     def test_nothing_loud_is_left_out(self, talk: Samples) -> None:
         """R-VOICE-1: all speech is in some chunk."""
