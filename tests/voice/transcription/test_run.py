@@ -190,6 +190,12 @@ def base() -> Transcriber:
 class TestBaseWhisper:
     """What a real model hears of eSpeak."""
 
+    def test_batches_side_by_side_hear_the_same(self, base: Transcriber, decoder: Decoder, tmp_path: Path) -> None:
+        """R-VOICE-1: on a machine with more cores a resumed job finds the same text."""
+        path = written(tmp_path / "long", repeated(spoken(_ENGLISH), 90))
+        by_batches = load(Path(os.environ["SIMORGH_TEST_WHISPER"]), device="cpu", threads=3, by_batches=True)
+        assert _run(by_batches, decoder, path, **_EVERYTHING) == _run(base, decoder, path, **_EVERYTHING)
+
     def test_english(self, base: Transcriber, decoder: Decoder, tmp_path: Path) -> None:
         """R-VOICE-1: word error rate of at most 0.10, language heard."""
         path = written(tmp_path / "english", spoken(_ENGLISH))

@@ -6,7 +6,7 @@ from typing import Any
 
 from simorgh_shared.audio.decoding import Decoder
 from simorgh_shared.domain.errors import AppError
-from simorgh_shared.domain.jobs import JobType
+from simorgh_shared.domain.jobs import JobType, Lane
 from simorgh_voice.engine.models import Models
 from simorgh_voice.engine.wire import Wire
 
@@ -47,7 +47,9 @@ class Engine:
         with self._models.lent(
             request["model_key"],
             folder_bytes(folder),
-            lambda: transcription.load(folder, device=self._device, threads=self._threads),
+            lambda: transcription.load(
+                folder, device=self._device, threads=self._threads, by_batches=self._lane == Lane.LONG
+            ),
         ) as transcriber:
             try:
                 return transcription.transcribe(
@@ -73,7 +75,9 @@ class Engine:
         with self._models.lent(
             request["model_key"],
             folder_bytes(folder),
-            lambda: transcription.load(folder, device=self._device, threads=self._threads),
+            lambda: transcription.load(
+                folder, device=self._device, threads=self._threads, by_batches=self._lane == Lane.LONG
+            ),
         ) as transcriber:
             try:
                 return hear_clips(

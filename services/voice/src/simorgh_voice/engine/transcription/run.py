@@ -9,7 +9,7 @@ from simorgh_shared.audio.decoding import Decoder, Decoding
 from simorgh_shared.audio.samples import SAMPLE_RATE, Samples
 from simorgh_shared.speech.transcript import to_builtins
 from simorgh_voice.engine.transcription.chunking import Group, groups_of
-from simorgh_voice.engine.transcription.hearing import Hearing
+from simorgh_voice.engine.transcription.hearing import Hearing, encoded_at_once
 from simorgh_voice.engine.transcription.model import Transcriber
 from simorgh_voice.engine.transcription.segmenting import segments_of
 from simorgh_voice.engine.transcription.spec import Cancelled, Moved, Resume, TranscriptionSpec
@@ -135,13 +135,14 @@ class _Run:
         )
 
     def _segments(self, group: Group) -> list[dict[str, Any]]:
-        encoded = self._transcriber.encode([chunk.samples for chunk in group.chunks])
+        parts = self._transcriber.split(group.chunks)
+        encoded = encoded_at_once(self._transcriber, parts)
         self._check()
         if self._language is None:
             self._language, self._probability = self._transcriber.detect_language(encoded)
         if self._hearing is None:
             self._hearing = Hearing(self._transcriber, self._spec, self._language, self._check)
-        heard = self._hearing.hear(group.chunks, encoded)
+        heard = self._hearing.hear(parts, encoded)
         return to_builtins(
             segments_of(
                 heard,
