@@ -11,10 +11,10 @@ import pytest
 
 from simorgh_inference.conversions import Conversions, Engine
 from simorgh_inference.engine.conversion import REVISION
-from simorgh_inference.engine.convertible import obstacle
 from simorgh_inference.host import EngineHost
 from simorgh_inference.registry import FolderSource
 from simorgh_inference.settings import EngineSettings, ServerSettings
+from simorgh_shared.openvino_ir.convertible import obstacle
 from simorgh_shared.spawning import Spawner
 from tests.support.inference import QUESTION
 

@@ -50,7 +50,7 @@ class TestChat:
         send(owner, "llama.cpp", {"model.gguf": model_files.gguf()})
         answer = ask(owner, "llama.cpp")
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "model_unservable")
-        assert "kept as gguf; chats need text and safetensors" in answer.json()["error"]["message"]
+        assert "kept as gguf; chats need text, as safetensors" in answer.json()["error"]["message"]
 
     def test_an_encoder_is_refused_though_a_loader_takes_it(self, owner: Account, tmp_path: Path) -> None:
         """R-MODEL-1: BERT's weights load as a causal model too, and answer with noise."""

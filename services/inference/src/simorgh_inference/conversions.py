@@ -16,9 +16,10 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from simorgh_inference.engine.conversion import RECORD, REVISION
-from simorgh_inference.engine.convertible import obstacle
 from simorgh_inference.settings import EngineSettings
 from simorgh_shared.domain.ids import new_id
+from simorgh_shared.openvino_ir.convertible import obstacle
+from simorgh_shared.openvino_ir.precision import MODEL_FILE
 from simorgh_shared.spawning import Spawner, torch_child_environment
 from simorgh_shared.storage.blobs import file_sha256
 
@@ -34,6 +35,8 @@ class Engine:
     reason: str
     """Why by this one."""
     arguments: tuple[str, ...] = ()
+    is_only_one: bool = False
+    """Whether no other engine can read its files."""
 
 
 class Conversions:
@@ -53,6 +56,8 @@ class Conversions:
         With `auto` transformers serves while the model is converted, and `when_ready` is called after that.
         """
         wanted = self._settings.engine
+        if (folder / MODEL_FILE).is_file():
+            return Engine("openvino", "it is kept as OpenVINO IR", self._arguments(folder), is_only_one=True)
         if wanted == "transformers":
             return Engine("transformers", "SIMORGH_ENGINE says so")
         if wanted == "auto" and kept is None:
@@ -71,8 +76,7 @@ class Conversions:
             record = await run_in_threadpool(_record, target) or {"unfit": self._failed.get(model)}
         if "unfit" in record:
             return self._fallback(model, str(record["unfit"]))
-        arguments = ("--converted", str(target), "--precision", self._settings.precision)
-        return Engine("openvino", "converted", (*arguments, "--cache-bytes", str(self._settings.kv_cache_bytes)))
+        return Engine("openvino", "converted", self._arguments(target))
 
     def without(self, model: str, reason: str) -> Engine:
         """Serve it by transformers: what was converted cannot be loaded."""
@@ -85,6 +89,10 @@ class Conversions:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _arguments(self, converted: Path) -> tuple[str, ...]:
+        arguments = ("--converted", str(converted), "--precision", self._settings.precision)
+        return (*arguments, "--cache-bytes", str(self._settings.kv_cache_bytes))
 
     @property
     def _variant(self) -> str:

@@ -22,7 +22,7 @@ from simorgh_shared.storage.manifests import Entry
 
 log = structlog.get_logger()
 _RETRY_AFTER_S = 5
-_SERVED_FORMAT = "safetensors"
+_SERVED_FORMATS = ("safetensors", "openvino")
 
 
 class ModelSource(Protocol):
@@ -124,8 +124,9 @@ class RegistrySource:
     def _files(self, model: str) -> Sequence[Entry]:
         with _database_errors(), self._sessions() as session:
             version = session.get(ModelVersion, model)
-            if version is not None and (version.format != _SERVED_FORMAT or version.kind == "speech"):
-                reason = f"it is of kind {version.kind}, kept as {version.format}; chats need text and safetensors"
+            if version is not None and (version.format not in _SERVED_FORMATS or version.kind == "speech"):
+                needed = "chats need text, as safetensors or OpenVINO IR"
+                reason = f"it is of kind {version.kind}, kept as {version.format}; {needed}"
                 raise InvalidInputError("model_unservable", model=model, reason=reason)
             files = manifests.entries(session, version.manifest_id) if version is not None else []
         if not files:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from simorgh_shared.child.entry import die_with_parent
+from simorgh_shared.openvino_ir.precision import MODEL_FILE
 
 RECORD = "conversion.json"
-MODEL = "openvino_model.xml"
 REVISION = 1
 """Of this exporter: what an older one made is made anew."""
 _CLOSE = 1e-3  # logits nearer than this may change places between two ways to add up
@@ -47,15 +47,15 @@ def _convert(folder: Path, target: Path, weights: str) -> dict[str, Any]:
     import openvino  # after the environment is set: they bring torch
     import torch
 
-    from simorgh_inference.engine.openvino_export import export
     from simorgh_inference.engine.transformers_engine import load_whole
+    from simorgh_shared.openvino_ir.export import export
 
     model = load_whole(folder).eval()
     torch.manual_seed(0)
     prompts = [torch.randint(model.config.vocab_size, (length,)).tolist() for length in _LENGTHS]
     expected = [_greedy(model, prompt) for prompt in prompts]
     exported = export(model)
-    openvino.save_model(exported, str(target / MODEL), compress_to_fp16=False)
+    openvino.save_model(exported, str(target / MODEL_FILE), compress_to_fp16=False)
     for prompt, (ids, gaps), given in zip(prompts, expected, _converted_greedy(target, prompts), strict=True):
         at = first_difference(ids, gaps, given)
         if at is not None:
@@ -64,7 +64,8 @@ def _convert(folder: Path, target: Path, weights: str) -> dict[str, Any]:
         import nncf
 
         mode = nncf.CompressWeightsMode.INT8_ASYM
-        openvino.save_model(nncf.compress_weights(exported, mode=mode), str(target / MODEL), compress_to_fp16=False)
+        compressed = nncf.compress_weights(exported, mode=mode)
+        openvino.save_model(compressed, str(target / MODEL_FILE), compress_to_fp16=False)
     return _record(folder, target, weights)
 
 

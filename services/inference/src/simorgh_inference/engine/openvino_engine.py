@@ -17,6 +17,7 @@ from simorgh_inference.engine import openvino_pipeline
 from simorgh_inference.engine.intake import GREEDY_BELOW, Answer, Intake
 from simorgh_inference.engine.openvino_pipeline import BLOCK_TOKENS
 from simorgh_inference.engine.protocol import GenerateRequest, Piece
+from simorgh_shared.openvino_ir.precision import precision_here
 
 _MAX_SEQUENCES = 256
 
@@ -33,7 +34,7 @@ class OpenvinoEngine:
 
     def __init__(self, folder: Path, converted: Path, precision: str, cache_bytes: int) -> None:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        self._precision = openvino_pipeline.precision_here(precision)
+        self._precision = precision_here(precision)
         self._free_blocks = max(2, cache_bytes // (_bytes_per_token(config, self._precision) * BLOCK_TOKENS))
         context_tokens = min(int(config.max_position_embeddings), (self._free_blocks - 1) * BLOCK_TOKENS)
         self._vocabulary = int(config.vocab_size)

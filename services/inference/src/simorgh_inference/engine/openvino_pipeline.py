@@ -8,22 +8,10 @@ import numpy as np
 import openvino
 import openvino_genai
 
+from simorgh_shared.openvino_ir.precision import PROPERTIES
+
 BLOCK_TOKENS = 32  # of the CPU's cache; requests reserve whole blocks
 _BATCH_TOKENS = 256  # of a step: a long prompt is read over several, in which the others go on
-_PROPERTIES: dict[str, dict[str, object]] = {
-    "f32": {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32"},
-    "bf16": {"INFERENCE_PRECISION_HINT": "bf16"},
-    "int8": {},
-}
-"""What is not said is the device's own choice; a CPU's cache is 8 bits wide then."""
-
-
-def precision_here(wanted: str) -> str:
-    """What this processor computes in: without bf16 units a bf16 model computes in f32."""
-    if wanted != "bf16":
-        return wanted
-    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return wanted if "BF16" in capabilities else "f32"
 
 
 def load(folder: Path, precision: str, num_blocks: int, max_sequences: int) -> Any:
@@ -34,7 +22,7 @@ def load(folder: Path, precision: str, num_blocks: int, max_sequences: int) -> A
     scheduler.max_num_batched_tokens = _BATCH_TOKENS
     scheduler.dynamic_split_fuse = True
     scheduler.enable_prefix_caching = False
-    return openvino_genai.ContinuousBatchingPipeline(folder, scheduler, "CPU", _PROPERTIES[precision])
+    return openvino_genai.ContinuousBatchingPipeline(folder, scheduler, "CPU", dict(PROPERTIES[precision]))
 
 
 def add(pipeline: Any, number: int, prompt: Sequence[int], num_new: int, sampling: dict[str, Any] | None = None) -> Any:
