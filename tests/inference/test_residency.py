@@ -14,6 +14,7 @@ from simorgh_inference.settings import ServerSettings
 from simorgh_shared.domain.errors import UnavailableError
 
 _ENGINE = Path(__file__).parent / "scripted_engine.py"
+_ROOM_TIMEOUT_S = 2.0
 _SPARE_BYTES = 4 << 20  # less than any process holds
 
 
@@ -29,7 +30,13 @@ def with_room_for(num_models: int, folder: Path, work: Callable[[EngineHost], Aw
     """Run this on a host with room for so many scripted engines."""
     needed = residency.needed_bytes(folder)
     budget = needed + _SPARE_BYTES if num_models == 1 else num_models * needed
-    settings = ServerSettings(models_memory_bytes=budget, load_timeout_s=30, stall_timeout_s=100, engine="transformers")
+    settings = ServerSettings(
+        models_memory_bytes=budget,
+        load_timeout_s=30,
+        room_timeout_s=_ROOM_TIMEOUT_S,
+        stall_timeout_s=100,
+        engine="transformers",
+    )
 
     async def whole() -> None:
         host = EngineHost(Many(folder), settings, (sys.executable, str(_ENGINE), str(folder / "starts"), *words))
@@ -76,7 +83,7 @@ class TestHost:
         with_room_for(1, tmp_path, work, "works")
 
     def test_one_in_use_never_goes(self, tmp_path: Path) -> None:
-        """R-CHAT-4: the other model's request is told to come again."""
+        """R-CHAT-4: the other model's request waits for it, and is told to come again when that takes too long."""
 
         async def work(host: EngineHost) -> None:
             child = await host.child("a")
@@ -88,6 +95,44 @@ class TestHost:
                     await say(host, "b")
                 assert refused.value.retry_after_s
                 assert set(host.loaded()) == {"a"}
+                waiting = tasks.create_task(say(host, "b"))
+                await asyncio.sleep(0)
                 held.cancel()
+                await waiting
+            assert set(host.loaded()) == {"b"}
 
-        with_room_for(1, tmp_path, work, "freezes")
+        with_room_for(1, tmp_path, work, "freezes", "works")
+
+    def test_who_leaves_does_not_end_the_load_of_others(self, tmp_path: Path) -> None:
+        """R-CHAT-4: the first request of a model may be of a client that does not wait for it."""
+
+        async def work(host: EngineHost) -> None:
+            first, second = (asyncio.create_task(say(host, "a")) for _ in range(2))
+            await asyncio.sleep(0.01)
+            first.cancel()
+            await second
+            assert len((tmp_path / "starts").read_text().splitlines()) == 1
+
+        with_room_for(1, tmp_path, work, "works")
+
+
+class TestReadyToFollow:
+    def test_both_are_loaded_where_there_is_room(self, tmp_path: Path) -> None:
+        """R-MODEL-2: before an alias moves; nobody loads what nobody asks."""
+
+        async def work(host: EngineHost) -> None:
+            assert not await host.ready_to_follow("b", "a")
+            assert host.loaded() == {}
+            await say(host, "a")
+            assert await host.ready_to_follow("b", "a")
+            assert set(host.loaded()) == {"a", "b"}
+
+        with_room_for(3, tmp_path, work, "works")
+
+    def test_the_one_that_is_asked_stays_where_there_is_not(self, tmp_path: Path) -> None:
+        async def work(host: EngineHost) -> None:
+            await say(host, "a")
+            assert not await host.ready_to_follow("b", "a")
+            assert set(host.loaded()) == {"a"}
+
+        with_room_for(1, tmp_path, work, "works")

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from fastapi import FastAPI
 
 from simorgh_inference.errors import add_error_handlers
-from simorgh_inference.host import ENGINE_COMMAND, EngineHost
+from simorgh_inference.host import EngineHost
+from simorgh_inference.launching import ENGINE_COMMAND
 from simorgh_inference.middleware import KeyCheck, RequestContext
 from simorgh_inference.priority import Priorities
 from simorgh_inference.registry import ModelSource

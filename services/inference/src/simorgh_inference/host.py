@@ -3,12 +3,8 @@
 import asyncio
 import contextlib
 import functools
-import json
-import os
-import subprocess
-import sys
-import weakref
-from collections.abc import AsyncGenerator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +14,16 @@ from starlette.concurrency import run_in_threadpool
 from simorgh_inference import metrics, residency
 from simorgh_inference.child import EngineChild, EngineLostError
 from simorgh_inference.conversions import Conversions, Engine
+from simorgh_inference.launching import ENGINE_COMMAND, Launcher, UnfitError
 from simorgh_inference.registry import ModelSource
 from simorgh_inference.settings import ServerSettings
 from simorgh_shared.domain.errors import AppError, InvalidInputError, LimitedError, UnavailableError
-from simorgh_shared.domain.ids import new_id
 from simorgh_shared.engine_folder import EngineFolder
-from simorgh_shared.spawning import Spawner, torch_child_environment
+from simorgh_shared.spawning import Spawner
 
 log = structlog.get_logger()
-ENGINE_COMMAND = (sys.executable, "-m", "simorgh_inference.engine")
-_LINE_BYTES = 16 << 20
-_TAIL_BYTES = 2_000
 _MAX_REASONS = 256
+_LOOK_AGAIN_S = 0.1  # for a model in use that has become idle
 
 
 class EngineHost:
@@ -40,20 +34,21 @@ class EngineHost:
     ) -> None:
         self.source = source
         self._max_waiting = settings.max_waiting
-        self._load_timeout_s = settings.load_timeout_s
-        self._stall_timeout_s = settings.stall_timeout_s
+        self._room_timeout_s = settings.room_timeout_s
         self._children: dict[str, EngineChild] = {}
-        # A lock lives while someone holds or awaits it: what clients ask for must not stay in memory.
-        self._loading: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._loads: dict[str, asyncio.Task[EngineChild]] = {}
+        """Models that are being loaded: by nobody's request, so that no client who leaves undoes it for the others."""
+        self._held: Counter[str] = Counter()
+        """Requests by model, those that wait for its engine included."""
         self._reasons: dict[str, str] = {}
         """Why a model cannot be served, of the last ones that somebody asked for."""
-        self._spawner = Spawner()
-        self._command = list(engine_command)
         self._folder = EngineFolder()
         self._budget_bytes = settings.models_memory_bytes or residency.default_budget_bytes()
         self._starting: dict[str, int] = {}
-        """Models that are being loaded, and the memory that they will need."""
-        self._conversions = Conversions(settings, self._spawner, self._folder.path)
+        """The memory that models will need which are being loaded."""
+        spawner = Spawner()
+        self._launcher = Launcher(settings, spawner, self._folder.path, engine_command)
+        self._conversions = Conversions(settings, spawner, self._folder.path)
         self._retired: set[EngineChild] = set()
         """Children that another one has taken over from, with the requests that they still hold."""
 
@@ -67,68 +62,123 @@ class EngineHost:
         A request whose child is lost before it was taken goes to a new child, once: should it be the request that
         ends engines, it ends no more than two.
 
-        Raises: EngineLostError, and what `child` raises.
+        Raises: EngineLostError, LimitedError when the model has as many requests as it takes, and what `child` raises.
         """
-        for is_last in (False, True):
-            child = await self.child(model)
-            try:
-                async with contextlib.aclosing(child.generate(request)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-                return
-            except EngineLostError as error:
-                if error.was_taken or is_last:
-                    raise
-                log.warning("request_goes_to_a_new_engine", model=model)
+        model = self.source.name(model)
+        if self._held[model] >= self._max_waiting:
+            raise LimitedError("engine_busy", retry_after_s=1)
+        with self._in_use(model):
+            for is_last in (False, True):
+                child = await self.child(model)
+                try:
+                    async with contextlib.aclosing(child.generate(request)) as pieces:
+                        async for piece in pieces:
+                            yield piece
+                    return
+                except EngineLostError as error:
+                    if error.was_taken or is_last:
+                        raise
+                    log.warning("request_goes_to_a_new_engine", model=model)
 
     async def child(self, model: str) -> EngineChild:
         """The child of a model, started when there is none. Requests that come at once share one start.
 
-        Raises: NotFoundError, LimitedError when it is full, UnavailableError when it does not start or those in use
-        leave no memory, InvalidInputError for a model that no engine here can serve.
+        Raises: NotFoundError, UnavailableError when it does not start or those in use leave no memory,
+        InvalidInputError for a model that no engine here can serve.
         """
         model = self.source.name(model)
-        async with self._loading.setdefault(model, asyncio.Lock()):
-            if model in self._reasons:
-                raise InvalidInputError("model_unservable", model=model, reason=self._reasons[model])
-            child = self._children.get(model)
-            if child is None or child.is_lost:
-                if child is not None:
-                    await child.close()
-                folder = await run_in_threadpool(self.source.folder, model)
-                try:
-                    await self._make_room(model, folder)
-                    child = self._children[model] = await self._start(model, folder)
-                finally:
-                    self._starting.pop(model, None)
-        if child.num_active >= self._max_waiting:
-            raise LimitedError("engine_busy", retry_after_s=1)
-        return child
+        if model in self._reasons:
+            raise InvalidInputError("model_unservable", model=model, reason=self._reasons[model])
+        child = self._children.get(model)
+        if child is not None and not child.is_lost:
+            return child
+        if model not in self._loads:
+            load = self._loads[model] = asyncio.create_task(self._load(model))
+            load.add_done_callback(functools.partial(self._loaded, model))
+        return await asyncio.shield(self._loads[model])
+
+    async def ready_to_follow(self, model: str, former: str) -> bool:
+        """Load a model that is about to get another one's requests; False where the other is not loaded either, or
+        both have no room beside each other.
+
+        Raises: what `child` raises.
+        """
+        model, former = self.source.name(model), self.source.name(former)
+        if former not in self.loaded():
+            return False
+        with self._in_use(former):
+            if model not in self.loaded():
+                needed = residency.needed_bytes(await run_in_threadpool(self.source.folder, model))
+                if self._leaving(model, needed) is None:
+                    return False
+            await self.child(model)
+        return True
 
     async def close(self) -> None:
         """End all children."""
         await self._conversions.close()
+        loads = list(self._loads.values())
+        for load in loads:
+            load.cancel()
+        await asyncio.gather(*loads, return_exceptions=True)
         for child in (*self._children.values(), *self._retired):
             await child.close()
         self._children.clear()
         self._folder.close()
 
-    async def _make_room(self, model: str, folder: Path) -> None:
-        """Reserve what the model will need, and let others go for it.
+    @contextlib.contextmanager
+    def _in_use(self, model: str) -> Iterator[None]:
+        """Count a request, or who is to be treated as one: a model in use is never unloaded."""
+        self._held[model] += 1
+        try:
+            yield
+        finally:
+            self._held[model] -= 1
+            if not self._held[model]:
+                del self._held[model]  # what clients ask for must not stay in memory
 
-        Raises: UnavailableError where those in use leave no room. A model that is alone is always tried.
+    async def _load(self, model: str) -> EngineChild:
+        lost = self._children.pop(model, None)
+        if lost is not None:
+            await lost.close()
+        folder = await run_in_threadpool(self.source.folder, model)
+        try:
+            await self._make_room(model, folder)
+            child = self._children[model] = await self._start(model, folder)
+        finally:
+            self._starting.pop(model, None)
+        return child
+
+    def _loaded(self, model: str, load: "asyncio.Task[EngineChild]") -> None:
+        del self._loads[model]
+        if not load.cancelled():
+            load.exception()  # whoever waited has heard it, and there may be nobody left
+
+    async def _make_room(self, model: str, folder: Path) -> None:
+        """Reserve what the model will need, and let others go for it; those in use are waited for.
+
+        Raises: UnavailableError where they leave no room in time. A model that is alone is always tried.
         """
         needed = await run_in_threadpool(residency.needed_bytes, folder)
-        others = {name: child for name, child in self.loaded().items() if name != model}
-        gone = residency.to_unload(others, self._budget_bytes - needed - sum(self._starting.values()))
-        if gone is None and any(child.num_active for child in others.values()):
-            raise UnavailableError("models_memory_full", model=model, retry_after_s=5)
+        deadline = asyncio.get_running_loop().time() + self._room_timeout_s
+        while (gone := self._leaving(model, needed)) is None:
+            if asyncio.get_running_loop().time() > deadline:
+                raise UnavailableError("models_memory_full", model=model, retry_after_s=5)
+            await asyncio.sleep(_LOOK_AGAIN_S)
         self._starting[model] = needed
-        leaving = [self._children.pop(name) for name in (others if gone is None else gone)]
+        leaving = [self._children.pop(name) for name in gone]
         for child in leaving:
             metrics.ENGINES_UNLOADED.inc()
             log.info("engine_unloaded", pid=child.process.pid, for_model=model)
             await child.close()
+
+    def _leaving(self, model: str, needed_bytes: int) -> list[str] | None:
+        """Who has to go so that this model fits; None where those in use leave no room."""
+        others = {name: child for name, child in self.loaded().items() if name != model}
+        in_use = {name for name in others if name in self._held}
+        taken = needed_bytes + sum(self._starting.values()) + residency.held_bytes(self._retired)
+        gone = residency.to_unload(others, self._budget_bytes - taken, in_use)
+        return list(others) if gone is None and not in_use else gone
 
     async def _start(self, model: str, folder: Path) -> EngineChild:
         """A child with the engine that fits; where it cannot load what was converted, transformers serves."""
@@ -142,6 +192,20 @@ class EngineHost:
             self._reasons.pop(model, None)
             return await self._start_engine(model, folder, self._conversions.without(model, error.message()))
 
+    async def _start_engine(self, model: str, folder: Path, engine: Engine) -> EngineChild:
+        try:
+            return await self._launcher.start(model, folder, engine)
+        except UnfitError as error:
+            raise self._unfit(model, str(error)) from error
+
+    def _unfit(self, model: str, reason: str) -> InvalidInputError:
+        """Remember why: a version never changes, and each try costs the seconds in which torch is loaded."""
+        log.warning("model_unservable", model=model, reason=reason)
+        if len(self._reasons) >= _MAX_REASONS:
+            del self._reasons[next(iter(self._reasons))]
+        self._reasons[model] = reason
+        return InvalidInputError("model_unservable", model=model, reason=reason)
+
     async def _renew(self, model: str) -> None:
         """Let a new child take over; the old one ends with its last request, and no request waits meanwhile."""
         child = self._children.get(model)
@@ -153,79 +217,15 @@ class EngineHost:
         except AppError as error:
             log.warning("engine_stays", model=model, code=error.code)
             return
-        async with self._loading.setdefault(model, asyncio.Lock()):
-            old = self._children.get(model)
-            if old is not None:
-                self._children[model] = new
+        while model in self._loads:  # the old one was lost meanwhile
+            await asyncio.wait([self._loads[model]])
+        old = self._children.get(model)
         if old is None:  # it has made room for another model
             await new.close()
             return
+        self._children[model] = new
         self._retired.add(old)
         log.info("engine_taken_over", model=model, pid=new.process.pid, num_active=old.num_active)
         await old.emptied()
         await old.close()
         self._retired.discard(old)
-
-    async def _start_engine(self, model: str, folder: Path, engine: Engine) -> EngineChild:
-        name = new_id("eng")
-        path, log_path = self._folder.path / name, self._folder.path / f"{name}.log"
-        connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
-        connected = asyncio.get_running_loop().create_future()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            if not connected.done():
-                connected.set_result((reader, writer))
-
-        server = await asyncio.start_unix_server(accept, str(path), limit=_LINE_BYTES)
-        process = await run_in_threadpool(
-            self._spawner.spawn,
-            [*self._command, "--model-dir", str(folder), "--socket", str(path), *engine.arguments],
-            environment=torch_child_environment(os.environ),
-            log_path=log_path,
-        )
-        try:
-            reader, writer = await self._until_ready(process, connected)
-            told = json.loads(await asyncio.wait_for(reader.readline(), self._load_timeout_s))
-            if "unfit" in told:
-                raise self._unfit(model, str(told["unfit"]))
-            ready = told["ready"]
-        except (InvalidInputError, TimeoutError, EngineLostError, ValueError) as error:
-            process.kill()
-            await run_in_threadpool(process.wait)
-            metrics.ENGINE_STARTS.labels("failed").inc()
-            if connected.done():
-                connected.result()[1].close()
-            if isinstance(error, InvalidInputError):
-                raise
-            tail = log_path.read_text(errors="replace")[-_TAIL_BYTES:].strip()
-            log.error("engine_did_not_start", model=model, tail=tail)
-            reason = tail.splitlines()[-1] if tail else "it did not answer in time"
-            raise UnavailableError("engine_start_failed", model=model, reason=reason, retry_after_s=5) from error
-        finally:
-            server.close()
-        metrics.ENGINE_STARTS.labels("ready").inc()
-        log.info("engine_ready", model=model, pid=process.pid, engine=engine.name, reason=engine.reason)
-        told = {"engine": engine.name, "engine_reason": engine.reason, **ready}
-        return EngineChild(process, reader, writer, told, self._stall_timeout_s, log_path)
-
-    def _unfit(self, model: str, reason: str) -> InvalidInputError:
-        """Remember why: a version never changes, and each try costs the seconds in which torch is loaded."""
-        log.warning("model_unservable", model=model, reason=reason)
-        if len(self._reasons) >= _MAX_REASONS:
-            del self._reasons[next(iter(self._reasons))]
-        self._reasons[model] = reason
-        return InvalidInputError("model_unservable", model=model, reason=reason)
-
-    async def _until_ready(
-        self,
-        process: "subprocess.Popen[bytes]",
-        connected: "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]",
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        deadline = asyncio.get_running_loop().time() + self._load_timeout_s
-        while not connected.done():
-            if process.poll() is not None:
-                raise EngineLostError
-            if asyncio.get_running_loop().time() > deadline:
-                raise TimeoutError
-            await asyncio.wait([connected], timeout=0.1)
-        return connected.result()

@@ -1,7 +1,7 @@
 """Keeps the engines within a budget of memory: the one that was used longest ago goes first, never one in use."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from simorgh_inference.child import EngineChild
@@ -17,7 +17,8 @@ def default_budget_bytes() -> int:
 
 def needed_bytes(folder: Path) -> int:
     """What an engine for this folder will hold, about: weights are kept in 16 bits as a rule and computed in 32."""
-    return _OWN_BYTES + 2 * sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+    as_kept = sum(path.stat().st_size for path in folder.glob("openvino_model.bin"))
+    return _OWN_BYTES + as_kept + 2 * sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
 
 
 def held_bytes(children: Iterable[EngineChild]) -> int:
@@ -25,10 +26,15 @@ def held_bytes(children: Iterable[EngineChild]) -> int:
     return sum(_resident_bytes(child.process.pid) for child in children)
 
 
-def to_unload(children: Mapping[str, EngineChild], budget_bytes: int) -> list[str] | None:
-    """The models that have to go so that the others fit; None where those in use are too many by themselves."""
+def to_unload(children: Mapping[str, EngineChild], budget_bytes: int, kept: Collection[str] = ()) -> list[str] | None:
+    """The models that have to go so that the others fit; None where those in use are too many by themselves.
+
+    `kept` are in use too, though their engines may hold no request now.
+    """
     gone: list[str] = []
-    idle = sorted((child.used_at, model) for model, child in children.items() if child.num_active == 0)
+    idle = sorted(
+        (child.used_at, model) for model, child in children.items() if child.num_active == 0 and model not in kept
+    )
     while held_bytes(child for model, child in children.items() if model not in gone) > budget_bytes:
         if len(gone) == len(idle):
             return None

@@ -33,6 +33,8 @@ class ServerSettings(EngineSettings):
     max_waiting: int = Field(64, gt=0)
     """Requests of one model at a time; the next one gets 429."""
     load_timeout_s: float = Field(180.0, gt=0)
+    room_timeout_s: float = Field(60.0, ge=0)
+    """A model that others in use leave no memory for waits so long until they have answered; then it is 503."""
     stall_timeout_s: float = Field(120.0, gt=0)
     """An engine that says nothing for so long while requests wait is ended, and the next request starts another."""
 

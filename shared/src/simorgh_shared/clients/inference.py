@@ -21,6 +21,7 @@ COMPLETIONS = "/v1/completions"
 _RETRY_AFTER_S = 5
 _TIMEOUT = httpx.Timeout(600.0, connect=5.0)  # the first answer of a large model waits until it is loaded
 _LOOK_TIMEOUT_S = 5.0
+_LOAD_TIMEOUT_S = 60.0  # then its first requests wait for the rest
 # The server says when it is full; idle connections end before uvicorn, after 5 s, would close them under a request.
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=2.0)
 
@@ -225,6 +226,23 @@ class InferenceClient:
             raise UnavailableError("inference_unavailable", retry_after_s=_RETRY_AFTER_S) from refused
         told = json.loads(await upstream.read())
         return ServerModels(frozenset(told["cached"]), told["loaded"])
+
+    async def ready_to_follow(self, version_id: str, former_id: str, request_id: str) -> bool:
+        """Have a version loaded that is about to get another one's requests; False where it was not.
+
+        Raises: RefusedError for one that cannot be served, UnavailableError.
+        """
+        request = self._http.build_request(
+            "POST",
+            "/internal/models/follow",
+            json={"model": version_id, "former": former_id},
+            headers={"x-request-id": request_id},
+            timeout=_LOAD_TIMEOUT_S,
+        )
+        upstream = await self._open(request)
+        if upstream.status != httpx.codes.OK:
+            raise await upstream.refusal()
+        return bool(json.loads(await upstream.read())["ready"])
 
     async def _open(self, request: httpx.Request) -> Upstream:
         with _silence():

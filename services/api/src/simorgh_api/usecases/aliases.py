@@ -1,5 +1,7 @@
 """Aliases of a model: set, rolled back, listed, taken away (R-MODEL-2)."""
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -11,6 +13,14 @@ from simorgh_shared.schemas.aliases import AliasView
 
 CHAMPION = "champion"
 """What others are to use: the one alias that a version has to deserve."""
+
+
+@dataclass(frozen=True)
+class Handover:
+    """Whose requests go to whom."""
+
+    former_id: str
+    follower_id: str
 
 
 def listed(session: Session, project_id: str, model: str) -> list[AliasView]:
@@ -46,6 +56,21 @@ def roll_back(session: Session, who: Principal, model: str, name: str) -> AliasV
         raise ConflictError("alias_no_former", model=model, alias=name)
     _require_promotable(_version(session, who.project_id, alias.model_id, model, former), name)
     return _set(session, who, alias.model_id, name, former)
+
+
+def handover(session: Session, who: Principal, model: str, name: str, version_id: str | None) -> Handover | None:
+    """What an alias is about to hand over to this version, or to the one before for None; None where there is nothing.
+
+    Raises: as `point` and `roll_back` do.
+    """
+    model_id = models.get(session, who.project_id, model).id
+    alias = session.get(Alias, (model_id, name)) if version_id else _alias(session, who.project_id, model, name)
+    follower = version_id or (_former(session, alias) if alias is not None else None)
+    if alias is None or follower is None or follower == alias.model_version_id:
+        return None
+    version = _version(session, who.project_id, model_id, model, follower)
+    _require_promotable(version, name)
+    return Handover(alias.model_version_id, version.id)
 
 
 def remove(session: Session, who: Principal, model: str, name: str) -> str:

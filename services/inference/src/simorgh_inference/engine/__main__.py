@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from simorgh_inference.engine.protocol import PromptRefusedError
+from simorgh_inference.engine.warm_up import warm_up
 from simorgh_shared.child.entry import die_with_parent
 
 # What transformers raises for a folder that it cannot load, now or ever. RuntimeError is not among them: it is also
@@ -39,6 +40,7 @@ def main() -> int:
                 raise  # the machine's fault: another start may help
             _send(connection, {"unfit": _reason(error, arguments.model_dir)})
             return 0
+        warm_up(engine)
         _send(connection, {"ready": {**engine.ready, "pid": os.getpid()}})
         _serve(engine, connection)
     return 0

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from simorgh_inference.host import EngineHost
@@ -42,3 +43,20 @@ async def engines(request: Request) -> dict[str, Any]:
         for model, child in host.loaded().items()
     }
     return {"cached": list(cached), "loaded": loaded}
+
+
+class Succession(BaseModel):
+    """A model that is about to get another one's requests, as when an alias moves."""
+
+    model: str = Field(min_length=1, max_length=200)
+    former: str = Field(min_length=1, max_length=200)
+
+
+@router.post("/internal/models/follow")
+async def follow(request: Request, body: Succession) -> dict[str, Any]:
+    """Load a model beside the one that it follows, so that its first request finds it ready.
+
+    `ready` is false where nobody asks the other one, or both have no room beside each other.
+    """
+    host: EngineHost = request.app.state.host
+    return {"ready": await host.ready_to_follow(body.model, body.former)}
