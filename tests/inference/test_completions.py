@@ -61,6 +61,20 @@ def test_a_stream_says_the_same(sdk: openai.OpenAI) -> None:
     assert last.usage == plain.usage
 
 
+def test_each_prompt_has_its_choices_in_a_row(sdk: openai.OpenAI) -> None:
+    """R-CHAT-1: a prompt counts once, and every token that was made."""
+    asked = SHORT | {"temperature": 1.1, "seed": 7, "n": 2, "best_of": 2}
+    given = sdk.completions.create(**asked, prompt=PROMPTS)
+    single = sdk.completions.create(**asked | {"n": 1, "best_of": None}, prompt=PROMPTS)
+    assert [choice.index for choice in given.choices] == list(range(6))
+    assert [choice.text for choice in given.choices[::2]] == [choice.text for choice in single.choices]
+    assert all(first.text != second.text for first, second in zip(given.choices[::2], given.choices[1::2], strict=True))
+    assert given.usage is not None
+    assert single.usage is not None
+    assert given.usage.prompt_tokens == single.usage.prompt_tokens
+    assert given.usage.completion_tokens == 144
+
+
 def test_it_stops_where_it_is_told(sdk: openai.OpenAI) -> None:
     """R-CHAT-1: sixteen tokens without a limit, as at OpenAI; the stop string is not part of the text."""
     whole = sdk.completions.create(model="noise", temperature=0, prompt="سلام")
@@ -86,8 +100,9 @@ def test_a_client_that_leaves_ends_all_its_prompts(server: InferenceServer) -> N
         ({"echo": True}, "invalid_parameter", "the prompt is not repeated"),
         ({"suffix": "x"}, "invalid_parameter", "fill no gaps"),
         ({"logprobs": 1}, "invalid_parameter", "no log-probabilities"),
-        ({"best_of": 2}, "invalid_parameter", "one answer to a prompt"),
-        ({"n": 2}, "invalid_parameter", "one answer to a prompt"),
+        ({"best_of": 2}, "invalid_parameter", "best_of: 2 is not supported"),
+        ({"n": 9}, "invalid_parameter", "n: "),
+        ({"n": 8, "prompt": ["x"] * 5}, "invalid_parameter", "n: 40 answers are too many"),
         ({"prompt": [1, 2]}, "invalid_parameter", "Send a text, or an array of texts"),
         ({"prompt": []}, "invalid_parameter", "prompt"),
         ({"prompt": None}, "invalid_parameter", "prompt"),

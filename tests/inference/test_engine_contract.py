@@ -88,6 +88,26 @@ class TestSampling:
         assert given[0] == given[2] == alone
         assert len(set(given)) == 3
 
+    def test_several_choices_differ_and_repeat(self, server: InferenceServer) -> None:
+        """R-CHAT-1: streamed by their numbers; the first is what a single answer is."""
+        asked = {"temperature": 1, "seed": 11, "n": 3}
+        whole = ask(server, **asked).json()
+        texts = [choice["message"]["content"] for choice in whole["choices"]]
+        assert [choice["index"] for choice in whole["choices"]] == [0, 1, 2]
+        assert len(set(texts)) == 3
+        assert texts[0] == answer(server, temperature=1, seed=11)
+        said, ends = ["", "", ""], []
+        *events, last = streamed(server, **asked, stream_options={"include_usage": True})
+        for event in events:
+            (choice,) = event["choices"]
+            said[choice["index"]] += choice["delta"].get("content", "")
+            ends += [choice["index"]] if choice["finish_reason"] else []
+        assert said == texts
+        assert sorted(ends) == [0, 1, 2]
+        assert last["usage"] == whole["usage"]
+        assert 48 < whole["usage"]["completion_tokens"] <= 72
+        assert whole["usage"]["prompt_tokens"] == ask(server).json()["usage"]["prompt_tokens"]
+
     @pytest.mark.parametrize("seed", [-(2**63), -1, 2**63 - 1])
     def test_every_seed_is_one(self, server: InferenceServer, seed: int) -> None:
         assert answer(server, temperature=1, seed=seed) == answer(server, temperature=1, seed=seed)
@@ -134,7 +154,7 @@ class TestRefusals:
         refusal(ask(server, messages=long), 400, "context_length_exceeded")
         refusal(ask(server, max_tokens=CONTEXT_TOKENS), 400, "context_length_exceeded")
 
-    @pytest.mark.parametrize("fields", [{"logprobs": True}, {"n": 2}])
+    @pytest.mark.parametrize("fields", [{"logprobs": True}])
     def test_what_it_cannot_tell(self, server: InferenceServer, fields: dict[str, Any]) -> None:
         assert next(iter(fields)) in refusal(ask(server, **fields), 400, "invalid_parameter")
 

@@ -49,7 +49,6 @@ NEUTRAL: dict[str, Any] = {
     "stop": [],
 }
 REFUSED: dict[str, Any] = {
-    "n": 2,
     "logprobs": True,
     "top_logprobs": 3,
     "frequency_penalty": 0.5,
@@ -73,7 +72,7 @@ REFUSED: dict[str, Any] = {
 
 def told(**fields: Any) -> list[dict[str, str]]:
     """What the engine is told of these messages."""
-    return ChatRequest.model_validate(LEAST | fields).for_engine()["messages"]
+    return ChatRequest.model_validate(LEAST | fields).for_engine()[0]["messages"]
 
 
 def reason(**fields: Any) -> tuple[str, str]:
@@ -100,10 +99,8 @@ class TestFields:
 
     def test_every_field_is_taken_at_its_neutral_value(self) -> None:
         """R-CHAT-1."""
-        assert ChatRequest.model_validate(LEAST | NEUTRAL).for_engine() == {
-            **ChatRequest.model_validate(LEAST).for_engine(),
-            "seed": -1,
-        }
+        (least,) = ChatRequest.model_validate(LEAST).for_engine()
+        assert ChatRequest.model_validate(LEAST | NEUTRAL).for_engine() == [least | {"seed": -1}]
 
     def test_every_field_of_the_stock_client_is_tried(self) -> None:
         """A new version of the client may bring more."""
@@ -121,10 +118,23 @@ class TestFields:
     @pytest.mark.parametrize(
         ("name", "value"),
         [("model", ""), ("model", "a\x00b"), ("model", "\ud800"), ("stop", ["a"] * 5), ("max_tokens", 0),
-         ("seed", 2**63), ("temperature", 2.5)],
+         ("n", 0), ("n", 9), ("seed", 2**63), ("temperature", 2.5)],
     )  # fmt: skip
     def test_what_makes_no_sense_is_refused(self, name: str, value: object) -> None:
         assert reason(**{name: value})[0] == name
+
+
+class TestChoices:
+    def test_a_seed_gives_each_choice_its_own(self) -> None:
+        """R-CHAT-1: the first is that of a single answer, so that `n` only adds."""
+        seeds = [one["seed"] for one in ChatRequest.model_validate(LEAST | {"n": 8, "seed": 5}).for_engine()]
+        assert seeds[0] == 5
+        assert len(set(seeds)) == 8
+        assert seeds[:3] == [
+            one["seed"] for one in ChatRequest.model_validate(LEAST | {"n": 3, "seed": 5}).for_engine()
+        ]
+        assert all(0 <= seed < 2**63 for seed in seeds)
+        assert [one["seed"] for one in ChatRequest.model_validate(LEAST | {"n": 2}).for_engine()] == [None, None]
 
 
 class TestMessages:

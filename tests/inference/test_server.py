@@ -109,7 +109,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         ("fields", "named"),
-        [({"n": 2}, "n"), ({"logit_bias": {"1": 5}}, "logit_bias"), ({"temperature": -1}, "temperature"),
+        [({"n": 9}, "n"), ({"logit_bias": {"1": 5}}, "logit_bias"), ({"temperature": -1}, "temperature"),
          ({"messages": []}, "messages"), ({"top_p": 0}, "top_p")],
     )  # fmt: skip
     def test_what_would_change_the_answer(self, server: InferenceServer, fields: dict[str, Any], named: str) -> None:

@@ -10,9 +10,9 @@ from simorgh_inference.child import EngineLostError
 from simorgh_shared.domain.errors import AppError
 
 
-async def measured(pieces: AsyncGenerator[dict[str, Any], None]) -> AsyncIterator[dict[str, Any]]:
-    """The same pieces."""
-    began, is_first, outcome = time.monotonic(), True, "left"
+async def measured(pieces: AsyncGenerator[dict[str, Any], None], num_choices: int = 1) -> AsyncIterator[dict[str, Any]]:
+    """The same pieces. A request of several choices has ended with the last of them."""
+    began, is_first, outcome, num_open = time.monotonic(), True, "left", num_choices
     try:
         async with aclosing(pieces):
             async for piece in pieces:
@@ -20,7 +20,8 @@ async def measured(pieces: AsyncGenerator[dict[str, Any], None]) -> AsyncIterato
                 if finish == "error":
                     outcome = "refused"
                 else:  # a piece is a token
-                    outcome = finish or outcome
+                    num_open -= finish is not None
+                    outcome = finish if finish and not num_open else outcome
                     metrics.TOKENS.inc()
                     if is_first:
                         metrics.FIRST_TOKEN_SECONDS.observe(time.monotonic() - began)

@@ -4,12 +4,14 @@ What would change the answer is refused. A field that is null means its default,
 taken, as stock clients send both.
 """
 
+import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+MOST_CHOICES = 8
 _MOST_CHARACTERS = 1_000_000
 _MOST_PROMPTS = 32
 _SHOWN_CHARACTERS = 80
@@ -103,6 +105,7 @@ class ChatRequest(_Fields):
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: list[str] = Field(default_factory=list, max_length=4)
+    n: int = Field(1, ge=1, le=MOST_CHOICES)
 
     # These have no say in the answer.
     user: str | None = None
@@ -123,7 +126,6 @@ class ChatRequest(_Fields):
     logprobs: Annotated[Any, _only(False, says="this server tells no log-probabilities")] = False
     modalities: Annotated[Any, _only(["text"], says=_NO_AUDIO)] = None
     moderation: Annotated[Any, _only(says="this server judges no content")] = None
-    n: Annotated[Any, _only(1, says="this server gives one answer to a request")] = 1
     presence_penalty: Annotated[Any, _only(0, says="this server applies no penalties")] = 0
     reasoning_effort: Annotated[Any, _only("none", says="reasoning cannot be steered")] = None
     response_format: Annotated[Any, _only({"type": "text"}, says="the answer is free text")] = None
@@ -140,16 +142,16 @@ class ChatRequest(_Fields):
     def _as_list(cls, given: object) -> object:
         return [given] if isinstance(given, str) else given
 
-    def for_engine(self) -> dict[str, Any]:
-        """The request as it crosses the socket."""
-        return {
+    def for_engine(self) -> list[dict[str, Any]]:
+        """A request for each choice, as they cross the socket."""
+        shared = {
             "messages": [message.for_engine() for message in self.messages],
             "max_tokens": self.max_completion_tokens or self.max_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
-            "seed": self.seed,
             "stop": [stop for stop in self.stop if stop],
         }
+        return [shared | {"seed": seed} for seed in _seeds(self.seed, self.n)]
 
 
 class CompletionRequest(_Fields):
@@ -164,14 +166,14 @@ class CompletionRequest(_Fields):
     top_p: float = Field(1.0, gt=0, le=1)
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: list[str] = Field(default_factory=list, max_length=4)
+    n: int = Field(1, ge=1, le=MOST_CHOICES)
+    best_of: int | None = None
     user: str | None = None
 
-    best_of: Annotated[Any, _only(1, says="this server gives one answer to a prompt")] = 1
     echo: Annotated[Any, _only(False, says="the prompt is not repeated")] = False
     frequency_penalty: Annotated[Any, _only(0, says="this server applies no penalties")] = 0
     logit_bias: Annotated[Any, _only({}, says="this server biases no tokens")] = None
     logprobs: Annotated[Any, _only(says="this server tells no log-probabilities")] = None
-    n: Annotated[Any, _only(1, says="this server gives one answer to a prompt")] = 1
     presence_penalty: Annotated[Any, _only(0, says="this server applies no penalties")] = 0
     suffix: Annotated[Any, _only("", says="the models here go on with a text and fill no gaps")] = None
 
@@ -191,22 +193,57 @@ class CompletionRequest(_Fields):
     def _as_list(cls, given: object) -> object:
         return [given] if isinstance(given, str) else given
 
+    @field_validator("n")
+    @classmethod
+    def _not_too_many(cls, n: int, others: ValidationInfo) -> int:
+        num_choices = n * len(others.data.get("prompt", ()))
+        if num_choices > _MOST_PROMPTS:
+            told = {"num": num_choices, "most": _MOST_PROMPTS}
+            raise PydanticCustomError(
+                _NOT_SUPPORTED, "{num} answers are too many: {most} are the most for all prompts", told
+            )
+        return n
+
+    @field_validator("best_of")
+    @classmethod
+    def _none_left_out(cls, best_of: int | None, others: ValidationInfo) -> int | None:
+        n = others.data.get("n", best_of)
+        if best_of not in (None, n):
+            told = {"given": best_of, "n": n}
+            sentence = "{given} is not supported: all answers that are made are sent. Leave it out or send {n}, as n is"
+            raise PydanticCustomError(_NOT_SUPPORTED, sentence, told)
+        return best_of
+
+    @property
+    def num_choices(self) -> int:
+        """Answers to all prompts."""
+        return len(self.prompt) * self.n
+
     def for_engine(self) -> list[dict[str, Any]]:
-        """A request for each prompt, as they cross the socket."""
+        """A request for each choice of each prompt, as they cross the socket."""
         shared = {
             "messages": [],
             "max_tokens": self.max_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
-            "seed": self.seed,
             "stop": [stop for stop in self.stop if stop],
             "cut_turns": False,
         }
-        return [shared | {"prompt": prompt} for prompt in self.prompt]
+        return [
+            shared | {"prompt": prompt, "seed": seed} for prompt in self.prompt for seed in _seeds(self.seed, self.n)
+        ]
 
 
 REQUESTS: dict[str, type[BaseModel]] = {"/v1/chat/completions": ChatRequest, "/v1/completions": CompletionRequest}
 """What each route takes."""
+
+
+def _seeds(seed: int | None, num_choices: int) -> list[int | None]:
+    """A seed for each choice. The first keeps the one that was asked for: one answer is the first of several."""
+    if seed is None:
+        return [None] * num_choices
+    derived = (hashlib.sha256(f"{seed}:{at}".encode()).digest() for at in range(1, num_choices))
+    return [seed, *(int.from_bytes(digest[:7]) for digest in derived)]
 
 
 def _text(part: object, number: int) -> str:

@@ -1,6 +1,7 @@
 """What the routes that generate have in common: pieces of engines as OpenAI's clients read them."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from simorgh_inference.child import EngineLostError
@@ -24,9 +25,11 @@ def error_event(code: str, message: str, kind: str = "server_error") -> str:
 LOST = error_event("engine_lost", sentence("engine_lost", {}))
 
 
-def usage(*last: dict[str, Any]) -> dict[str, int]:
-    """The tokens of an answer, or of several, by their last pieces."""
-    prompt, completion = (sum(piece[name] for piece in last) for name in ("prompt_tokens", "completion_tokens"))
+def usage(last: Iterable[dict[str, Any]], num_choices: int = 1) -> dict[str, int]:
+    """The tokens of all answers, by their last pieces. A prompt counts once, however many choices it has."""
+    pieces = list(last)
+    prompt = sum(piece["prompt_tokens"] for piece in pieces if piece["index"] % num_choices == 0)
+    completion = sum(piece["completion_tokens"] for piece in pieces)
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 

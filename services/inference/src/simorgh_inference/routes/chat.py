@@ -14,9 +14,10 @@ from simorgh_inference.child import EngineLostError
 from simorgh_inference.host import EngineHost
 from simorgh_inference.measure import measured
 from simorgh_inference.priority import Priorities, is_of_batch
-from simorgh_inference.routes.answers import LOST, NOT_KEPT, first_of, lost, raise_refusal, sse, usage
+from simorgh_inference.routes.answers import LOST, NOT_KEPT, error_event, first_of, lost, raise_refusal, sse, usage
+from simorgh_inference.routes.merging import merged
 from simorgh_inference.schema import ChatRequest
-from simorgh_shared.domain.errors import InvalidInputError
+from simorgh_shared.domain.errors import AppError, InvalidInputError
 from simorgh_shared.domain.ids import new_id
 
 router = APIRouter()
@@ -31,11 +32,12 @@ async def chat(request: Request, body: ChatRequest) -> Response:
     host: EngineHost = request.app.state.host
     name = unquote(request.headers.get("x-simorgh-model-name", body.model))
     head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": name}
-    is_batch, asked = is_of_batch(request), body.for_engine() | {"cut_turns": _may_cut_turns(request)}
+    is_batch, cut = is_of_batch(request), {"cut_turns": _may_cut_turns(request)}
     priorities: Priorities = request.app.state.priorities
-    pieces = measured(priorities.ordered(body.model, host.generate(body.model, asked), is_batch=is_batch))
+    answers = merged([host.generate(body.model, asked | cut) for asked in body.for_engine()])
+    pieces = measured(priorities.ordered(body.model, answers, is_batch=is_batch), body.n)
     if not body.stream:
-        return await _whole(request, head, pieces)
+        return await _whole(request, head, body, pieces)
     first = await first_of(pieces)
     headers = NOT_KEPT | _told(first)
     return StreamingResponse(_stream(head, body, first, pieces), media_type="text/event-stream", headers=headers)
@@ -53,43 +55,55 @@ def _told(first: dict[str, Any]) -> dict[str, str]:
     return {_TURNS_CUT: str(first["turns_cut"])} if "turns_cut" in first else {}
 
 
-async def _whole(request: Request, head: dict[str, Any], pieces: Any) -> Response:
-    text, last = "", {}
+async def _whole(request: Request, head: dict[str, Any], body: ChatRequest, pieces: Any) -> Response:
+    texts, last = [""] * body.n, [dict[str, Any]()] * body.n
     headers: dict[str, str] = {}
     async with contextlib.aclosing(pieces):
         try:
             async for piece in pieces:
                 raise_refusal(piece)
-                text, last, headers = text + piece.get("text", ""), piece, headers | _told(piece)
+                texts[piece["index"]] += piece.get("text", "")
+                last[piece["index"]] = piece
+                headers |= _told(piece)
                 if await request.is_disconnected():
                     return Response(status_code=499)
         except EngineLostError as error:
             raise lost() from error
-    message = {"role": "assistant", "content": text, "refusal": None}
-    choice = {"index": 0, "message": message, "finish_reason": last["finish"], "logprobs": None}
-    answer = {**head, "object": "chat.completion", "choices": [choice], "usage": usage(last)}
+    choices = [_choice(text, piece) for text, piece in zip(texts, last, strict=True)]
+    answer = {**head, "object": "chat.completion", "choices": choices, "usage": usage(last, body.n)}
     return JSONResponse(answer, headers=headers)
 
 
+def _choice(text: str, last: dict[str, Any]) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text, "refusal": None}
+    return {"index": last["index"], "message": message, "finish_reason": last["finish"], "logprobs": None}
+
+
 async def _stream(head: dict[str, Any], body: ChatRequest, first: dict[str, Any], pieces: Any) -> AsyncIterator[str]:
-    def event(delta: dict[str, str], finish: str | None = None) -> str:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+    def event(index: int, delta: dict[str, str], finish: str | None = None) -> str:
+        choice = {"index": index, "delta": delta, "finish_reason": finish, "logprobs": None}
         return sse({**head, "object": "chat.completion.chunk", "choices": [choice]})
 
+    last: list[dict[str, Any]] = []
     async with contextlib.aclosing(pieces):
-        yield event({"role": "assistant", "content": ""})
-        piece = first
+        for index in range(body.n):
+            yield event(index, {"role": "assistant", "content": ""})
+        piece: dict[str, Any] | None = first
         try:
-            while True:
+            while piece is not None:
+                raise_refusal(piece)
                 if piece.get("text"):
-                    yield event({"content": piece["text"]})
+                    yield event(piece["index"], {"content": piece["text"]})
                 if "finish" in piece:
-                    break
-                piece = await anext(pieces)
+                    last.append(piece)
+                    yield event(piece["index"], {}, piece["finish"])
+                piece = await anext(pieces, None)
         except EngineLostError:
             yield LOST
             return
-        yield event({}, piece["finish"])
+        except AppError as error:  # of a later choice, when the first had begun
+            yield error_event(error.code, error.message(), "invalid_request_error")
+            return
         if body.stream_options is not None and body.stream_options.include_usage:
-            yield sse({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage(piece)})
+            yield sse({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage(last, body.n)})
         yield "data: [DONE]\n\n"

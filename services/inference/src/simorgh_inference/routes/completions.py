@@ -1,9 +1,8 @@
 """POST /v1/completions, plain and streamed: each prompt is gone on with as it stands, all of them at the same time."""
 
-import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +15,7 @@ from simorgh_inference.host import EngineHost
 from simorgh_inference.measure import measured
 from simorgh_inference.priority import Priorities, is_of_batch
 from simorgh_inference.routes.answers import LOST, NOT_KEPT, error_event, first_of, lost, raise_refusal, sse, usage
+from simorgh_inference.routes.merging import merged
 from simorgh_inference.schema import CompletionRequest
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.ids import new_id
@@ -26,57 +26,22 @@ _LEFT = 499
 
 @router.post("/v1/completions", response_model=None)
 async def complete(request: Request, body: CompletionRequest) -> Response:
-    """Go on with each text. The choices have the numbers of their prompts."""
+    """Go on with each text. The choices have the numbers of their prompts, with `n` of them to each prompt."""
     host: EngineHost = request.app.state.host
     priorities: Priorities = request.app.state.priorities
-    is_batch = is_of_batch(request)
+    is_batch, asked = is_of_batch(request), body.for_engine()
     name = unquote(request.headers.get("x-simorgh-model-name", body.model))
     head = {"id": new_id("cmpl"), "object": "text_completion", "created": int(time.time()), "model": name}
-    pieces = _merged(
-        [
-            measured(priorities.ordered(body.model, host.generate(body.model, asked), is_batch=is_batch))
-            for asked in body.for_engine()
-        ]
-    )
+    answers = merged([host.generate(body.model, one) for one in asked])
+    pieces = measured(priorities.ordered(body.model, answers, is_batch=is_batch), len(asked))
     if not body.stream:
-        return await _whole(request, head, len(body.prompt), pieces)
+        return await _whole(request, head, body, pieces)
     first = await first_of(pieces)
     return StreamingResponse(_stream(head, body, first, pieces), media_type="text/event-stream", headers=NOT_KEPT)
 
 
-async def _merged(sources: Sequence[Any]) -> AsyncGenerator[dict[str, Any], None]:
-    """The pieces of all sources as they come, each with the number of its source as `index`."""
-    queue: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
-
-    async def pump(index: int, source: Any) -> None:
-        try:
-            async with contextlib.aclosing(source):
-                async for piece in source:
-                    queue.put_nowait({**piece, "index": index})
-        except Exception as error:
-            queue.put_nowait(error)
-        else:
-            queue.put_nowait(None)
-
-    pumps = [asyncio.create_task(pump(index, source)) for index, source in enumerate(sources)]
-    try:
-        num_open = len(pumps)
-        while num_open:
-            got = await queue.get()
-            if isinstance(got, Exception):
-                raise got
-            if got is None:
-                num_open -= 1
-            else:
-                yield got
-    finally:
-        for one in pumps:
-            one.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-
-
-async def _whole(request: Request, head: dict[str, Any], num_prompts: int, pieces: Any) -> Response:
-    texts, last = [""] * num_prompts, [dict[str, Any]()] * num_prompts
+async def _whole(request: Request, head: dict[str, Any], body: CompletionRequest, pieces: Any) -> Response:
+    texts, last = [""] * body.num_choices, [dict[str, Any]()] * body.num_choices
     async with contextlib.aclosing(pieces):
         try:
             async for piece in pieces:
@@ -88,7 +53,7 @@ async def _whole(request: Request, head: dict[str, Any], num_prompts: int, piece
         except EngineLostError as error:
             raise lost() from error
     choices = [_choice(index, texts[index], piece["finish"]) for index, piece in enumerate(last)]
-    return JSONResponse({**head, "choices": choices, "usage": usage(*last)})
+    return JSONResponse({**head, "choices": choices, "usage": usage(last, body.n)})
 
 
 async def _stream(
@@ -113,7 +78,7 @@ async def _stream(
             yield error_event(error.code, error.message(), "invalid_request_error")
             return
         if body.stream_options is not None and body.stream_options.include_usage:
-            yield sse({**head, "choices": [], "usage": usage(*last)})
+            yield sse({**head, "choices": [], "usage": usage(last, body.n)})
         yield "data: [DONE]\n\n"
 
 
