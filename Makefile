@@ -85,8 +85,8 @@ format: $(STAMP) ## Format the code
 contract: $(STAMP) ## Write contracts/openapi.json from the code
 	$(BIN)/python -m simorgh_api.contract contracts/openapi.json
 
-trial-large-upload: $(STAMP) ## Send 5 GB straight to storage with a client that is killed twice (20 GB of disk, minutes)
-	$(BIN)/python benchmarks/large_upload.py
+trial-large-upload: $(STAMP) ## Send 5 GB straight to storage with a client that is killed twice, and wait for its statistics (20 GB of disk, half an hour)
+	$(BIN)/python benchmarks/large_upload.py --statistics
 
 trial-statistics: $(SMOLLM2)/model.safetensors ## The statistics of 100 MB while others chat and upload (minutes)
 	$(BIN)/python benchmarks/statistics_beside.py --model $(SMOLLM2)
