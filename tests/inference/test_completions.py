@@ -61,6 +61,30 @@ def test_a_stream_says_the_same(sdk: openai.OpenAI) -> None:
     assert last.usage == plain.usage
 
 
+def test_how_likely_each_token_was(sdk: openai.OpenAI) -> None:
+    """R-CHAT-1: in the shape of completions, plain and streamed; the chosen token stands among the likeliest."""
+    asked = SHORT | {"temperature": 1.1, "seed": 7, "logprobs": 2, "prompt": "سلام", "max_tokens": 40}
+    (whole,) = sdk.completions.create(**asked).choices
+    told = whole.logprobs
+    assert told is not None
+    assert told.tokens is not None
+    assert told.token_logprobs is not None
+    assert told.top_logprobs is not None
+    assert told.text_offset is not None
+    for name, logprob, top in zip(told.tokens, told.token_logprobs, told.top_logprobs, strict=True):
+        assert top[name] == logprob
+        assert 2 <= len(top) <= 3
+    assert any(name.startswith("bytes:\\x") for name in told.tokens)
+    for name, at in zip(told.tokens, told.text_offset, strict=True):
+        assert name.startswith("bytes:") or whole.text[at:].startswith(name)
+    tokens, offsets = [], []
+    for chunk in sdk.completions.create(**asked, stream=True):
+        if (piece := chunk.choices[0].logprobs) is not None:
+            tokens += piece.tokens or []
+            offsets += piece.text_offset or []
+    assert (tokens, offsets) == (told.tokens, told.text_offset)
+
+
 def test_each_prompt_has_its_choices_in_a_row(sdk: openai.OpenAI) -> None:
     """R-CHAT-1: a prompt counts once, and every token that was made."""
     asked = SHORT | {"temperature": 1.1, "seed": 7, "n": 2, "best_of": 2}
@@ -99,7 +123,7 @@ def test_a_client_that_leaves_ends_all_its_prompts(server: InferenceServer) -> N
     [
         ({"echo": True}, "invalid_parameter", "the prompt is not repeated"),
         ({"suffix": "x"}, "invalid_parameter", "fill no gaps"),
-        ({"logprobs": 1}, "invalid_parameter", "no log-probabilities"),
+        ({"logprobs": 6}, "invalid_parameter", "logprobs: "),
         ({"best_of": 2}, "invalid_parameter", "best_of: 2 is not supported"),
         ({"n": 9}, "invalid_parameter", "n: "),
         ({"n": 8, "prompt": ["x"] * 5}, "invalid_parameter", "n: 40 answers are too many"),

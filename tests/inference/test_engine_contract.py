@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from simorgh_inference.engine.conversion import first_difference
+from simorgh_inference.engine.logprobs import TokenBytes
 from tests.support.inference import CONTEXT_TOKENS, LONG, QUESTION, InferenceServer, answer, ask, refusal
 
 _PROMPTS = [QUESTION, *([{"role": "user", "content": text}] for text in ("سلام", "thirty birds " * 20, "🐦‍🔥"))]
@@ -28,17 +29,23 @@ def server(request: pytest.FixtureRequest, serve: Callable[..., InferenceServer]
 
 
 @pytest.fixture(scope="module")
-def expected(model_folder: Path) -> list[str]:
-    """The greedy texts of `generate`, up to where two tokens are as good as equal."""
+def model(model_folder: Path) -> tuple[Any, Any]:
+    """The tokenizer, and the model as transformers has it."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
-    model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32).eval()
+    return tokenizer, AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32).eval()
+
+
+@pytest.fixture(scope="module")
+def expected(model: tuple[Any, Any]) -> list[str]:
+    """The greedy texts of `generate`, up to where two tokens are as good as equal."""
+    tokenizer, decoder = model
     texts = []
     for messages in _PROMPTS:
         ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-        told = model.generate(
+        told = decoder.generate(
             **ids, do_sample=False, max_new_tokens=_NUM_NEW, output_logits=True, return_dict_in_generate=True
         )
         best = [logits[0].topk(2).values for logits in told.logits]
@@ -46,6 +53,11 @@ def expected(model_folder: Path) -> list[str]:
         new = told.sequences[0, ids["input_ids"].shape[1] :][:close]
         texts.append(tokenizer.decode(new, skip_special_tokens=True).rstrip("\ufffd"))
     return texts
+
+
+def engine_of(server: InferenceServer) -> str:
+    """Which engine it is."""
+    return str(server.loaded()["noise"]["engine"])
 
 
 def streamed(server: InferenceServer, **fields: Any) -> Iterator[dict[str, Any]]:
@@ -154,9 +166,58 @@ class TestRefusals:
         refusal(ask(server, messages=long), 400, "context_length_exceeded")
         refusal(ask(server, max_tokens=CONTEXT_TOKENS), 400, "context_length_exceeded")
 
-    @pytest.mark.parametrize("fields", [{"logprobs": True}])
-    def test_what_it_cannot_tell(self, server: InferenceServer, fields: dict[str, Any]) -> None:
-        assert next(iter(fields)) in refusal(ask(server, **fields), 400, "invalid_parameter")
+    def test_the_likeliest_tokens_where_it_cannot_tell_them(self, server: InferenceServer) -> None:
+        """R-CHAT-1: told by its name, plain and streamed, with what to do."""
+        if engine_of(server) == "transformers":
+            pytest.skip("it tells them")
+        for stream in (False, True):
+            given = ask(server, logprobs=True, top_logprobs=2, stream=stream)
+            assert "SIMORGH_ENGINE=transformers" in refusal(given, 400, "invalid_parameter")
+            assert given.json()["error"]["param"] == "top_logprobs"
+
+
+class TestLogprobs:
+    def test_they_are_those_of_transformers(self, server: InferenceServer, model: tuple[Any, Any]) -> None:
+        """R-CHAT-1: of the chosen token, whatever the temperature; the tokens' bytes are the text."""
+        import torch
+
+        tokenizer, decoder = model
+        choice = ask(server, temperature=1.2, seed=5, logprobs=True, max_tokens=40).json()["choices"][0]
+        content = choice["logprobs"]["content"]
+        said = b"".join(bytes(one["bytes"]) for one in content)
+        assert said.decode(errors="replace") == choice["message"]["content"]
+        assert any("\\x" in one["token"] for one in content)
+        ids = tokenizer.apply_chat_template(QUESTION, add_generation_prompt=True, return_dict=True)["input_ids"]
+        bytes_of = TokenBytes(tokenizer)
+        id_of = {bytes(bytes_of.of(token)[1] or ()): token for token in range(len(tokenizer))}
+        new = [id_of[bytes(one["bytes"])] for one in content]
+        with torch.inference_mode():
+            logits = decoder(input_ids=torch.tensor([[*ids, *new]])).logits[0, len(ids) - 1 : -1]
+        expected = logits.log_softmax(-1)[range(len(new)), new].tolist()
+        assert [one["logprob"] for one in content] == pytest.approx(expected, abs=1e-3)
+
+    def test_a_stream_tells_the_same(self, server: InferenceServer) -> None:
+        """R-CHAT-1: each with the text that it is part of, and nothing of a stop string."""
+        whole = ask(server, logprobs=True, max_tokens=40).json()["choices"][0]
+        events = list(streamed(server, logprobs=True, max_tokens=40))
+        told = [event["choices"][0] for event in events]
+        pieces = [one["logprobs"]["content"] for one in told if one["logprobs"]]
+        assert [one for piece in pieces for one in piece] == whole["logprobs"]["content"]
+        text = whole["message"]["content"]
+        stop = text[10:13]
+        cut = ask(server, logprobs=True, max_tokens=40, stop=stop).json()["choices"][0]
+        said = b"".join(bytes(one["bytes"]) for one in cut["logprobs"]["content"])
+        assert said.decode(errors="replace") == cut["message"]["content"] == text[: text.index(stop)]
+
+    def test_the_likeliest_are_told_in_their_order(self, server: InferenceServer) -> None:
+        """R-CHAT-1: greedy, the first of them is the chosen one."""
+        if engine_of(server) != "transformers":
+            pytest.skip("it cannot tell them")
+        choice = ask(server, logprobs=True, top_logprobs=3).json()["choices"][0]
+        for one in choice["logprobs"]["content"]:
+            first, second, third = one["top_logprobs"]
+            assert (first["bytes"], first["logprob"]) == (one["bytes"], one["logprob"])
+            assert first["logprob"] >= second["logprob"] >= third["logprob"]
 
 
 class TestChoice:

@@ -49,8 +49,6 @@ NEUTRAL: dict[str, Any] = {
     "stop": [],
 }
 REFUSED: dict[str, Any] = {
-    "logprobs": True,
-    "top_logprobs": 3,
     "frequency_penalty": 0.5,
     "presence_penalty": -1,
     "logit_bias": {"1": 5},
@@ -118,7 +116,7 @@ class TestFields:
     @pytest.mark.parametrize(
         ("name", "value"),
         [("model", ""), ("model", "a\x00b"), ("model", "\ud800"), ("stop", ["a"] * 5), ("max_tokens", 0),
-         ("n", 0), ("n", 9), ("seed", 2**63), ("temperature", 2.5)],
+         ("n", 0), ("n", 9), ("top_logprobs", 3), ("seed", 2**63), ("temperature", 2.5)],
     )  # fmt: skip
     def test_what_makes_no_sense_is_refused(self, name: str, value: object) -> None:
         assert reason(**{name: value})[0] == name

@@ -106,6 +106,8 @@ class ChatRequest(_Fields):
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: list[str] = Field(default_factory=list, max_length=4)
     n: int = Field(1, ge=1, le=MOST_CHOICES)
+    logprobs: bool = False
+    top_logprobs: int = Field(0, ge=0, le=20)
 
     # These have no say in the answer.
     user: str | None = None
@@ -123,7 +125,6 @@ class ChatRequest(_Fields):
     function_call: Annotated[Any, _only("none", "auto", says=_NO_TOOLS)] = None
     functions: Annotated[Any, _only([], says=_NO_TOOLS)] = None
     logit_bias: Annotated[Any, _only({}, says="this server biases no tokens")] = None
-    logprobs: Annotated[Any, _only(False, says="this server tells no log-probabilities")] = False
     modalities: Annotated[Any, _only(["text"], says=_NO_AUDIO)] = None
     moderation: Annotated[Any, _only(says="this server judges no content")] = None
     presence_penalty: Annotated[Any, _only(0, says="this server applies no penalties")] = 0
@@ -133,7 +134,6 @@ class ChatRequest(_Fields):
     store: Annotated[Any, _only(False, says="this server keeps no answers")] = False
     tool_choice: Annotated[Any, _only("none", "auto", says=_NO_TOOLS)] = None
     tools: Annotated[Any, _only([], says=_NO_TOOLS)] = None
-    top_logprobs: Annotated[Any, _only(0, says="this server tells no log-probabilities")] = None
     verbosity: Annotated[Any, _only("medium", says="the length of answers cannot be steered")] = None
     web_search_options: Annotated[Any, _only(says="this server searches nothing")] = None
 
@@ -141,6 +141,14 @@ class ChatRequest(_Fields):
     @classmethod
     def _as_list(cls, given: object) -> object:
         return [given] if isinstance(given, str) else given
+
+    @field_validator("top_logprobs")
+    @classmethod
+    def _with_logprobs(cls, top_logprobs: int, others: ValidationInfo) -> int:
+        if top_logprobs and not others.data.get("logprobs"):
+            told = {"given": top_logprobs}
+            raise PydanticCustomError(_NOT_SUPPORTED, "{given} says nothing without logprobs: send logprobs true", told)
+        return top_logprobs
 
     def for_engine(self) -> list[dict[str, Any]]:
         """A request for each choice, as they cross the socket."""
@@ -150,7 +158,7 @@ class ChatRequest(_Fields):
             "temperature": self.temperature,
             "top_p": self.top_p,
             "stop": [stop for stop in self.stop if stop],
-        }
+        } | ({"logprobs": self.top_logprobs} if self.logprobs else {})
         return [shared | {"seed": seed} for seed in _seeds(self.seed, self.n)]
 
 
@@ -168,12 +176,12 @@ class CompletionRequest(_Fields):
     stop: list[str] = Field(default_factory=list, max_length=4)
     n: int = Field(1, ge=1, le=MOST_CHOICES)
     best_of: int | None = None
+    logprobs: int | None = Field(None, ge=0, le=5)
     user: str | None = None
 
     echo: Annotated[Any, _only(False, says="the prompt is not repeated")] = False
     frequency_penalty: Annotated[Any, _only(0, says="this server applies no penalties")] = 0
     logit_bias: Annotated[Any, _only({}, says="this server biases no tokens")] = None
-    logprobs: Annotated[Any, _only(says="this server tells no log-probabilities")] = None
     presence_penalty: Annotated[Any, _only(0, says="this server applies no penalties")] = 0
     suffix: Annotated[Any, _only("", says="the models here go on with a text and fill no gaps")] = None
 
@@ -228,7 +236,7 @@ class CompletionRequest(_Fields):
             "top_p": self.top_p,
             "stop": [stop for stop in self.stop if stop],
             "cut_turns": False,
-        }
+        } | ({} if self.logprobs is None else {"logprobs": self.logprobs})
         return [
             shared | {"prompt": prompt, "seed": seed} for prompt in self.prompt for seed in _seeds(self.seed, self.n)
         ]

@@ -128,7 +128,7 @@ class TextChoice(BaseModel):
     index: int
     text: str
     finish_reason: str
-    logprobs: None
+    logprobs: dict[str, Any] | None = None
 
 
 class TextCompletion(BaseModel):

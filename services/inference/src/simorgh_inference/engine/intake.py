@@ -1,10 +1,11 @@
 """What every engine does alike with a request: its prompt, its room in the window, and its answer as tokens come."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from simorgh_inference.engine import turns
+from simorgh_inference.engine.logprobs import Scores, TokenBytes
 from simorgh_inference.engine.prompt import PromptMaker
 from simorgh_inference.engine.protocol import GenerateRequest, Piece, PromptRefusedError
 from simorgh_inference.engine.text import TextStream
@@ -22,10 +23,23 @@ class Answer:
     stream: TextStream
     end_ids: frozenset[int]
     turns_cut: int
+    scores: Scores | None = None
     num_new: int = 0
+    _num_sent: int = 0
 
-    def add(self, token: int) -> Piece:
+    def add(self, token: int, logprob: float = 0.0, top: Sequence[tuple[int, float]] = ()) -> Piece:
         """What this token brings; with `finish` where it is the last one."""
+        before = self.stream.num_characters
+        piece = self._grown(token)
+        if self.scores is not None:
+            self._num_sent += len(piece["text"])
+            if token not in self.end_ids:
+                self.scores.add(token, before, self.stream.num_characters, logprob, top)
+            takes_back = self.stream.stopped or "finish" not in piece
+            piece["logprobs"] = self.scores.take(self._num_sent) if takes_back else self.scores.rest()
+        return piece
+
+    def _grown(self, token: int) -> Piece:
         self.num_new += 1
         piece = Piece(id=self.request["id"], text="")
         if self.request["cut_turns"] and self.num_new == 1:
@@ -50,6 +64,7 @@ class Intake:
     def __init__(self, tokenizer: Any, end_ids: Iterable[int | None], context_tokens: int) -> None:
         self._tokenizer = tokenizer
         self._prompts = PromptMaker(tokenizer)
+        self._token_bytes = TokenBytes(tokenizer)
         self._end_ids = frozenset(one for one in (*end_ids, tokenizer.eos_token_id) if one is not None)
         self.context_tokens = context_tokens
 
@@ -65,7 +80,8 @@ class Intake:
             params = {"prompt_tokens": len(prompt), "max_tokens": wanted or 1, "context_tokens": self.context_tokens}
             return Piece(id=request["id"], finish="error", error={"code": "context_length_exceeded", "params": params})
         stream = TextStream(self._text, request["stop"])
-        return Answer(request, prompt, min(wanted or room, room), stream, self._end_ids, turns_cut)
+        scores = Scores(self._token_bytes) if "logprobs" in request else None
+        return Answer(request, prompt, min(wanted or room, room), stream, self._end_ids, turns_cut, scores)
 
     def _text(self, ids: list[int]) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=True))

@@ -20,6 +20,10 @@ from simorgh_inference.engine.protocol import GenerateRequest, Piece
 from simorgh_shared.openvino_ir.precision import precision_here
 
 _MAX_SEQUENCES = 256
+_NO_TOP = (
+    "the OpenVINO engine tells the log-probability of the chosen token alone. Leave it at 0, or serve the model with "
+    "SIMORGH_ENGINE=transformers"
+)
 
 
 @dataclass
@@ -62,6 +66,13 @@ class OpenvinoEngine:
         Raises: PromptRefusedError, or whatever the model's chat template raises; ValueError for a tokenizer that does
         not fit the model, whose ids the pipeline would take.
         """
+        if request.get("logprobs"):
+            params = {"name": "logprobs" if "prompt" in request else "top_logprobs", "value": request["logprobs"]}
+            return Piece(
+                id=request["id"],
+                finish="error",
+                error={"code": "invalid_parameter", "params": params | {"reason": _NO_TOP}},
+            )
         taken = self._intake.take(request)
         if not isinstance(taken, Answer):
             return taken
@@ -109,8 +120,8 @@ class OpenvinoEngine:
 
 def _advance(sequence: _Sequence) -> list[Piece]:
     pieces = []
-    for token in openvino_pipeline.read(sequence.handle):
-        pieces.append(sequence.answer.add(token))
+    for token, logprob in openvino_pipeline.read_scored(sequence.handle):
+        pieces.append(sequence.answer.add(token, logprob))
         if "finish" in pieces[-1]:
             return pieces
     if sequence.handle.get_status() != GenerationStatus.RUNNING:  # before its end: never an answer that looks whole
@@ -119,10 +130,11 @@ def _advance(sequence: _Sequence) -> list[Piece]:
 
 
 def _sampling(request: GenerateRequest) -> dict[str, Any]:
+    told = {"logprobs": 1} if "logprobs" in request else {}
     if request["temperature"] < GREEDY_BELOW:
-        return {}
+        return told
     seed = request["seed"] if request["seed"] is not None else random.getrandbits(32)
-    return {
+    return told | {
         "do_sample": True,
         "temperature": request["temperature"],
         "top_p": max(request["top_p"], GREEDY_BELOW),

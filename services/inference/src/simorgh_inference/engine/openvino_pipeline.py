@@ -1,5 +1,6 @@
 """Loads a converted model into openvino-genai's pipeline with continuous batching."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ def add(pipeline: Any, number: int, prompt: Sequence[int], num_new: int, samplin
 
 def read(handle: Any) -> Iterable[int]:
     """The ids that have come since it was read."""
+    return (token for token, _ in read_scored(handle))
+
+
+def read_scored(handle: Any) -> Iterable[tuple[int, float]]:
+    """The ids that have come since it was read, each with its log-probability where the sampling asks for those."""
     while handle.can_read():
         for output in handle.read().values():
-            yield from output.generated_ids
+            yield from itertools.zip_longest(output.generated_ids, output.generated_log_probs, fillvalue=0.0)

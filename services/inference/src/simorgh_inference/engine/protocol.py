@@ -10,6 +10,20 @@ dies before that word was never begun, and the front gives it to another engine;
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class Scored(TypedDict):
+    """A token of an answer, and how likely it was by the model alone, before temperature and nucleus."""
+
+    at: int
+    """Characters of the answer before it."""
+    text: str | None
+    """None where its bytes are no whole characters."""
+    bytes: list[int] | None
+    """None for a special token."""
+    logprob: float
+    top: list[dict[str, Any]]
+    """The likeliest tokens in its place, best first, each with `text`, `bytes` and `logprob`."""
+
+
 class Piece(TypedDict, total=False):
     """What a step made for one request: a token's text, which may be empty, or the word that the request was taken."""
 
@@ -23,6 +37,8 @@ class Piece(TypedDict, total=False):
     turns_cut: int
     """With the first token of a request that let turns be cut."""
     error: dict[str, Any]
+    logprobs: list[Scored]
+    """The tokens whose text this piece begins, where they were asked for."""
 
 
 class GenerateRequest(TypedDict):
@@ -38,6 +54,8 @@ class GenerateRequest(TypedDict):
     top_p: float
     seed: int | None
     stop: list[str]
+    logprobs: NotRequired[int]
+    """Tell how likely each token was, and so many of the likeliest in its place."""
     cut_turns: bool
     """Whether the oldest turns may be left out so that the rest fits."""
 

@@ -30,6 +30,8 @@ class TextStream:
         """Characters of the window's text that have been looked at."""
         self._pending = ""
         """Text that may be the beginning of a stop string."""
+        self.num_characters = 0
+        """That have come, those included that cannot be sent yet."""
         self.stopped = False
         """A stop string has come; it and what follows are not part of the answer."""
 
@@ -39,7 +41,9 @@ class TextStream:
         text = self._decode(self._window)
         # What stands for the bytes of a character that is not complete yet waits for the rest of it.
         whole = text.rstrip("\ufffd")
-        self._pending += whole[self._seen :]
+        come = whole[self._seen :]
+        self._pending += come
+        self.num_characters += len(come)
         self._seen = max(self._seen, len(whole))
         if len(text) == len(whole) > len(self._context):
             self._window = self._window[self._num_context :]

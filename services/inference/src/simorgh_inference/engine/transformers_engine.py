@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from simorgh_inference.engine.intake import GREEDY_BELOW, Answer, Intake
+from simorgh_inference.engine.onnx_model import ONNX_FILE, OnnxModel
 from simorgh_inference.engine.protocol import GenerateRequest, Piece
 
 ADAPTER_FILE = "adapter_config.json"
@@ -83,13 +84,21 @@ class TransformersEngine:
     def _advance(self, sequence: _Sequence) -> Piece:
         output = self._model(input_ids=torch.tensor([sequence.next_ids]), past_key_values=sequence.past, use_cache=True)
         sequence.past = output.past_key_values
-        token = _choose(output.logits[0, -1], sequence.answer.request, sequence.generator)
+        logits_V, request = output.logits[0, -1], sequence.answer.request
+        token = _choose(logits_V, request, sequence.generator)
         sequence.next_ids = [token]
-        return sequence.answer.add(token)
+        if "logprobs" not in request:
+            return sequence.answer.add(token)
+        logprobs_V = torch.log_softmax(logits_V, dim=-1)
+        best = logprobs_V.topk(min(request["logprobs"], len(logprobs_V)))
+        top = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+        return sequence.answer.add(token, float(logprobs_V[token]), top)
 
 
 def _load(folder: Path) -> Any:
     """The weights in float32; an adapter is merged into the base that lies in its folder."""
+    if (folder / ONNX_FILE).is_file():
+        return OnnxModel(folder)
     if not (folder / ADAPTER_FILE).is_file():
         return load_whole(folder)
     base = folder / "base"
@@ -106,11 +115,15 @@ def load_whole(folder: Path) -> Any:
     Raises: ValueError for an architecture that goes on with no text (transformers would load an encoder all the same),
     and where weights are missing, which transformers would draw at random and only warn of.
     """
+    if not (folder / "config.json").is_file():
+        raise ValueError("its weights lie without the config.json and the tokenizer of its model")
     named = AutoConfig.from_pretrained(folder, trust_remote_code=False).architectures or []
     if named and not set(named) & _WRITERS:
         raise ValueError(f"its architecture is {named[0]}, which does not go on with a text")
+    gguf = sorted(folder.glob("*.gguf"))
+    how = {"gguf_file": gguf[0].name} if gguf else {"use_safetensors": True}
     model, found = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, output_loading_info=True
+        folder, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, **how
     )
     unfit = sorted([*found["missing_keys"], *(str(key) for key in found["mismatched_keys"])])
     if unfit:

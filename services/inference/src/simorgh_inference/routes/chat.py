@@ -15,6 +15,7 @@ from simorgh_inference.host import EngineHost
 from simorgh_inference.measure import measured
 from simorgh_inference.priority import Priorities, is_of_batch
 from simorgh_inference.routes.answers import LOST, NOT_KEPT, error_event, first_of, lost, raise_refusal, sse, usage
+from simorgh_inference.routes.logprobs import of_chat
 from simorgh_inference.routes.merging import merged
 from simorgh_inference.schema import ChatRequest
 from simorgh_shared.domain.errors import AppError, InvalidInputError
@@ -57,12 +58,14 @@ def _told(first: dict[str, Any]) -> dict[str, str]:
 
 async def _whole(request: Request, head: dict[str, Any], body: ChatRequest, pieces: Any) -> Response:
     texts, last = [""] * body.n, [dict[str, Any]()] * body.n
+    scored: list[list[dict[str, Any]]] = [[] for _ in texts]
     headers: dict[str, str] = {}
     async with contextlib.aclosing(pieces):
         try:
             async for piece in pieces:
                 raise_refusal(piece)
                 texts[piece["index"]] += piece.get("text", "")
+                scored[piece["index"]] += piece.get("logprobs", ())
                 last[piece["index"]] = piece
                 headers |= _told(piece)
                 if await request.is_disconnected():
@@ -70,6 +73,9 @@ async def _whole(request: Request, head: dict[str, Any], body: ChatRequest, piec
         except EngineLostError as error:
             raise lost() from error
     choices = [_choice(text, piece) for text, piece in zip(texts, last, strict=True)]
+    if body.logprobs:
+        for choice, its_scored in zip(choices, scored, strict=True):
+            choice["logprobs"] = of_chat(its_scored)
     answer = {**head, "object": "chat.completion", "choices": choices, "usage": usage(last, body.n)}
     return JSONResponse(answer, headers=headers)
 
@@ -80,8 +86,9 @@ def _choice(text: str, last: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _stream(head: dict[str, Any], body: ChatRequest, first: dict[str, Any], pieces: Any) -> AsyncIterator[str]:
-    def event(index: int, delta: dict[str, str], finish: str | None = None) -> str:
-        choice = {"index": index, "delta": delta, "finish_reason": finish, "logprobs": None}
+    def event(index: int, delta: dict[str, str], finish: str | None = None, scored: Any = ()) -> str:
+        choice = {"index": index, "delta": delta, "finish_reason": finish}
+        choice["logprobs"] = of_chat(scored) if scored else None
         return sse({**head, "object": "chat.completion.chunk", "choices": [choice]})
 
     last: list[dict[str, Any]] = []
@@ -92,8 +99,9 @@ async def _stream(head: dict[str, Any], body: ChatRequest, first: dict[str, Any]
         try:
             while piece is not None:
                 raise_refusal(piece)
-                if piece.get("text"):
-                    yield event(piece["index"], {"content": piece["text"]})
+                scored = piece.get("logprobs")
+                if piece.get("text") or scored:
+                    yield event(piece["index"], {"content": piece["text"]}, scored=scored)
                 if "finish" in piece:
                     last.append(piece)
                     yield event(piece["index"], {}, piece["finish"])

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,6 +15,7 @@ from simorgh_inference.host import EngineHost
 from simorgh_inference.measure import measured
 from simorgh_inference.priority import Priorities, is_of_batch
 from simorgh_inference.routes.answers import LOST, NOT_KEPT, error_event, first_of, lost, raise_refusal, sse, usage
+from simorgh_inference.routes.logprobs import of_completion
 from simorgh_inference.routes.merging import merged
 from simorgh_inference.schema import CompletionRequest
 from simorgh_shared.domain.errors import AppError
@@ -42,17 +43,19 @@ async def complete(request: Request, body: CompletionRequest) -> Response:
 
 async def _whole(request: Request, head: dict[str, Any], body: CompletionRequest, pieces: Any) -> Response:
     texts, last = [""] * body.num_choices, [dict[str, Any]()] * body.num_choices
+    scored: list[list[dict[str, Any]]] = [[] for _ in texts]
     async with contextlib.aclosing(pieces):
         try:
             async for piece in pieces:
                 raise_refusal(piece)
                 texts[piece["index"]] += piece.get("text", "")
+                scored[piece["index"]] += piece.get("logprobs", ())
                 last[piece["index"]] = piece
                 if await request.is_disconnected():
                     return Response(status_code=_LEFT)
         except EngineLostError as error:
             raise lost() from error
-    choices = [_choice(index, texts[index], piece["finish"]) for index, piece in enumerate(last)]
+    choices = [_choice(body, index, texts[index], piece["finish"], scored[index]) for index, piece in enumerate(last)]
     return JSONResponse({**head, "choices": choices, "usage": usage(last, body.n)})
 
 
@@ -66,8 +69,10 @@ async def _stream(
             while piece is not None:
                 raise_refusal(piece)
                 finish = piece.get("finish")
-                if piece.get("text") or finish:
-                    yield sse({**head, "choices": [_choice(piece["index"], piece.get("text", ""), finish)]})
+                scored = piece.get("logprobs", ())
+                if piece.get("text") or scored or finish:
+                    choice = _choice(body, piece["index"], piece.get("text", ""), finish, scored)
+                    yield sse({**head, "choices": [choice]})
                 if finish:
                     last.append(piece)
                 piece = await anext(pieces, None)
@@ -82,5 +87,8 @@ async def _stream(
         yield "data: [DONE]\n\n"
 
 
-def _choice(index: int, text: str, finish: str | None) -> dict[str, Any]:
-    return {"index": index, "text": text, "finish_reason": finish, "logprobs": None}
+def _choice(
+    body: CompletionRequest, index: int, text: str, finish: str | None, scored: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    logprobs = None if body.logprobs is None else of_completion(scored, body.logprobs)
+    return {"index": index, "text": text, "finish_reason": finish, "logprobs": logprobs}
