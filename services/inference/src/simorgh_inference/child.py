@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import contextvars
 import json
+import math
 import os
 import signal
 import subprocess
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -35,7 +36,7 @@ class _Held:
     """A request that the child was given."""
 
     def __init__(self) -> None:
-        self.pieces: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self.pieces: asyncio.Queue[dict[str, Any] | Literal["expired"] | None] = asyncio.Queue()
         self.was_taken = False
 
 
@@ -86,10 +87,12 @@ class EngineChild:
         """Those of them that it has begun."""
         return sum(held.was_taken for held in self._held.values())
 
-    async def generate(self, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    async def generate(
+        self, request: dict[str, Any], expires_at: float = math.inf
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """The pieces of an answer, from the first token on. Leaving early cancels the request in the engine.
 
-        Raises: EngineLostError.
+        Raises: EngineLostError; TimeoutError at `expires_at`, by the loop's clock.
         """
         request_id = new_id("req")
         if not self._held:
@@ -98,15 +101,20 @@ class EngineChild:
         self.used_at = time.monotonic()
         held = self._held[request_id] = _Held()
         finished = False
+        # One timer a request, and not one a token.
+        timer = asyncio.get_running_loop().call_at(expires_at, held.pieces.put_nowait, "expired")
         try:
             await self._send({"op": "generate", "id": request_id, **request})
             while not finished:
                 piece = await held.pieces.get()
                 if piece is None:
                     raise EngineLostError(held.was_taken)
+                if piece == "expired":
+                    raise TimeoutError
                 finished = "finish" in piece
                 yield piece
         finally:
+            timer.cancel()
             del self._held[request_id]
             self.used_at = time.monotonic()
             if not self._held:

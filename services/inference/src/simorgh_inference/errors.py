@@ -13,17 +13,25 @@ from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.messages import sentence
 
 _KINDS = {401: "authentication_error", 429: "rate_limit_error"}
-_AGAIN_IS_USELESS = frozenset({"model_damaged"})  # SDKs try again after every 5xx that does not forbid it
+_AGAIN_IS_USELESS = frozenset(
+    {"model_damaged", "request_expired"}
+)  # SDKs try again after every 5xx that does not forbid it
 
 
 def openai_error(
     status: int, code: str, message: str, param: str | None = None, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """An error answer."""
-    kind = _KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
     # A name that a client made up may hold half a surrogate pair, which is no UTF-8.
     message, param = _printable(message), None if param is None else _printable(param)
-    return JSONResponse({"error": {"message": message, "type": kind, "param": param, "code": code}}, status, headers)
+    return JSONResponse(
+        {"error": {"message": message, "type": kind_of(status), "param": param, "code": code}}, status, headers
+    )
+
+
+def kind_of(status: int) -> str:
+    """OpenAI's type of an error."""
+    return _KINDS.get(status, "server_error" if status >= 500 else "invalid_request_error")
 
 
 def internal_error(request_id: str) -> JSONResponse:

@@ -26,6 +26,15 @@ _MAX_REASONS = 256
 _LOOK_AGAIN_S = 0.1  # for a model in use that has become idle
 
 
+class RequestExpiredError(AppError):
+    """The request's time was over before its answer."""
+
+    status = 504
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__("request_expired", timeout_s=timeout_s)
+
+
 class EngineHost:
     """The loaded models."""
 
@@ -47,6 +56,7 @@ class EngineHost:
         self._starting: dict[str, int] = {}
         """The memory that models will need which are being loaded."""
         spawner = Spawner()
+        self._request_timeout_s = settings.request_timeout_s
         self._launcher = Launcher(settings, spawner, self._folder.path, engine_command)
         self._conversions = Conversions(settings, spawner, self._folder.path)
         self._retired: set[EngineChild] = set()
@@ -62,19 +72,24 @@ class EngineHost:
         A request whose child is lost before it was taken goes to a new child, once: should it be the request that
         ends engines, it ends no more than two.
 
-        Raises: EngineLostError, LimitedError when the model has as many requests as it takes, and what `child` raises.
+        Raises: EngineLostError, LimitedError when the model has as many requests as it takes, RequestExpiredError, and
+        what `child` raises.
         """
         model = self.source.name(model)
+        expires_at = asyncio.get_running_loop().time() + self._request_timeout_s
         if self._held[model] >= self._max_waiting:
             raise LimitedError("engine_busy", retry_after_s=1)
         with self._in_use(model):
             for is_last in (False, True):
-                child = await self.child(model)
                 try:
-                    async with contextlib.aclosing(child.generate(request)) as pieces:
+                    async with asyncio.timeout_at(expires_at):
+                        child = await self.child(model)
+                    async with contextlib.aclosing(child.generate(request, expires_at)) as pieces:
                         async for piece in pieces:
                             yield piece
                     return
+                except TimeoutError as error:
+                    raise RequestExpiredError(self._request_timeout_s) from error
                 except EngineLostError as error:
                     if error.was_taken or is_last:
                         raise

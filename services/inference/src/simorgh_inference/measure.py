@@ -7,6 +7,7 @@ from typing import Any
 
 from simorgh_inference import metrics
 from simorgh_inference.child import EngineLostError
+from simorgh_inference.host import RequestExpiredError
 from simorgh_shared.domain.errors import AppError
 
 
@@ -37,6 +38,8 @@ async def measured(pieces: AsyncGenerator[dict[str, Any], None], num_choices: in
 def _outcome(error: Exception) -> str:
     if isinstance(error, EngineLostError):
         return "lost"
+    if isinstance(error, RequestExpiredError):
+        return "expired"
     if isinstance(error, AppError):
         return "busy" if error.status == 429 else "refused" if error.status < 500 else "unavailable"
     return "failed"

@@ -2,8 +2,9 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-OUTCOMES = ("stop", "length", "refused", "busy", "left", "lost", "unavailable", "failed")
-"""Ended by itself, by its limit; a 4xx; a 429; the client left; the engine died; a 5xx we know; a fault of ours."""
+OUTCOMES = ("stop", "length", "refused", "busy", "left", "expired", "lost", "unavailable", "failed")
+"""Ended by itself, by its limit; a 4xx; a 429; the client left; the time was over; the engine died; a 5xx we know; a
+fault of ours."""
 
 REQUESTS = Counter("simorgh_inference_requests_total", "Chat requests by what became of them", ["outcome"])
 TOKENS = Counter("simorgh_inference_generated_tokens_total", "Tokens that engines made")

@@ -35,6 +35,8 @@ class ServerSettings(EngineSettings):
     load_timeout_s: float = Field(180.0, gt=0)
     room_timeout_s: float = Field(60.0, ge=0)
     """A model that others in use leave no memory for waits so long until they have answered; then it is 503."""
+    request_timeout_s: float = Field(540.0, gt=0)
+    """From a request to the end of its answer, waiting and loading included. The gateway gives up after 600 s."""
     stall_timeout_s: float = Field(120.0, gt=0)
     """An engine that says nothing for so long while requests wait is ended, and the next request starts another."""
 

@@ -271,6 +271,7 @@ _EN: dict[str, str] = {
     "context_length_exceeded": "The prompt has {prompt_tokens} tokens and asks for {max_tokens} more; the model's window holds {context_tokens}. Shorten one of them.",
     "prompt_refused": "The model's chat template cannot take these messages: {reason}",
     "engine_lost": "The engine that held this request has died. Nothing else is lost; send the request again.",
+    "request_expired": "The answer was not ready within the {timeout_s} s that a request may take (SIMORGH_REQUEST_TIMEOUT_S). Ask for fewer tokens (max_tokens), or try again when fewer others wait.",
     "engine_busy": "The model has as many requests as it takes. Try again in {retry_after_s} s.",
     "model_damaged": "The file {path} of model {model} is missing or damaged in storage, so the model cannot be loaded. Restore the file from a backup, or make the model again and ask for its new version.",
     "model_no_chat": "The model {model} cannot answer texts: {reason}. Name a model of text: GET /api/models lists all of them.",

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.responses import Response
 
 from simorgh_inference.child import EngineLostError
+from simorgh_inference.errors import kind_of
 from simorgh_inference.host import EngineHost
 from simorgh_inference.measure import measured
 from simorgh_inference.priority import Priorities, is_of_batch
@@ -109,8 +110,8 @@ async def _stream(head: dict[str, Any], body: ChatRequest, first: dict[str, Any]
         except EngineLostError:
             yield LOST
             return
-        except AppError as error:  # of a later choice, when the first had begun
-            yield error_event(error.code, error.message(), "invalid_request_error")
+        except AppError as error:  # its time is over, or a later choice was refused when the first had begun
+            yield error_event(error.code, error.message(), kind_of(error.status))
             return
         if body.stream_options is not None and body.stream_options.include_usage:
             yield sse({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage(last, body.n)})
