@@ -45,12 +45,12 @@ class TestChat:
         send(owner, "sent", tiny)
         assert ask(owner, "sent").json()["usage"]["completion_tokens"] == 2
 
-    def test_another_format_is_refused_in_a_sentence(self, owner: Account) -> None:
+    def test_weights_by_themselves_are_refused_in_a_sentence(self, owner: Account) -> None:
         """R-MODEL-1: 400, which no client tries again."""
         send(owner, "llama.cpp", {"model.gguf": model_files.gguf()})
         answer = ask(owner, "llama.cpp")
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "model_unservable")
-        assert "kept as gguf; chats need text, as safetensors" in answer.json()["error"]["message"]
+        assert "its weights lie without the config.json and the tokenizer" in answer.json()["error"]["message"]
 
     def test_an_encoder_is_refused_though_a_loader_takes_it(self, owner: Account, tmp_path: Path) -> None:
         """R-MODEL-1: BERT's weights load as a causal model too, and answer with noise."""

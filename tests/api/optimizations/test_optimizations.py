@@ -49,6 +49,15 @@ def optimize(owner: Account, world: World, **body: Any) -> dict[str, Any]:
     return found
 
 
+def chats(owner: Account, world: World, found: dict[str, Any], engine: str) -> None:
+    """The version that was made answers as any other (R-OPT-3)."""
+    body = {"model": found["model_version_id"], "messages": [{"role": "user", "content": "سلام"}], "max_tokens": 4}
+    answer = owner.client.post("/v1/chat/completions", json=body, timeout=120)
+    assert answer.status_code == 200, answer.text
+    assert 1 <= answer.json()["usage"]["completion_tokens"] <= 4
+    assert world.loaded()[found["model_version_id"]]["engine"] == engine
+
+
 def version_of(owner: Account, version_id: str) -> dict[str, Any]:
     model = ok(owner.client.get(f"/api/models/{version_id}"))
     found: dict[str, Any] = next(one for one in model["versions"] if one["version_id"] == version_id)
@@ -142,23 +151,24 @@ class TestAliases:
 
 class TestFormats:
     @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing")  # that is how peft asks
-    def test_adapter_is_merged_into_its_base(self, owner: Account, silent_world: World, tmp_path: Path) -> None:
-        """R-OPT-1: one model, whose answers are those of the adapter; the adapter brings its base."""
+    def test_adapter_is_merged_into_its_base(self, owner: Account, world: World, tmp_path: Path) -> None:
+        """R-OPT-1, R-OPT-3: one model, whose answers are those of the adapter; the adapter brings its base."""
         adapter = make_adapter(tmp_path / "adapter", make_model(tmp_path / "base", is_tied=False))
         files = {path.name: path.read_bytes() for path in adapter.iterdir() if path.is_file()}
         files |= {f"base/{path.name}": path.read_bytes() for path in (adapter / "base").iterdir()}
         send(owner, "adapter", {name: body for name, body in files.items() if name != "README.md"})
-        found = optimize(owner, silent_world, model="adapter", method="merge", name="merged")
+        found = optimize(owner, world, model="adapter", method="merge", name="merged")
         version = version_of(owner, found["model_version_id"])
         assert (version["kind"], version["format"]) == ("tuned", "safetensors")
         report = found["report"]
         assert report["check"]["logits_deviation"] <= report["check"]["tolerance"]
         assert report["agreement"]["share"] == 1.0
         assert abs(report["gate"]["perplexity_increase"]) < 1e-4
+        chats(owner, world, found, "transformers")
 
-    def test_gguf_is_read_back_by_both_readers(self, owner: Account, silent_world: World) -> None:
-        """R-OPT-1: q8_0; what cannot be measured is null, with the reason."""
-        found = optimize(owner, silent_world, model="foreign", method="gguf", precision="q8_0")
+    def test_gguf_is_read_back_by_both_readers(self, owner: Account, world: World) -> None:
+        """R-OPT-1, R-OPT-3: q8_0; what cannot be measured is null, with the reason."""
+        found = optimize(owner, world, model="foreign", method="gguf", precision="q8_0")
         report, version = found["report"], version_of(owner, found["model_version_id"])
         assert (version["kind"], version["format"]) == ("quantised", "gguf")
         assert report["check"]["read_by"] == "gguf, transformers"
@@ -167,11 +177,12 @@ class TestFormats:
         assert report["after"]["tokens_per_s"] is None
         assert "no engine here runs GGUF" in report["after"]["missing"]["tokens_per_s"]
         assert abs(report["gate"]["perplexity_increase"]) < 0.01
+        chats(owner, world, found, "transformers")
 
-    def test_onnx_int8_runs_in_onnxruntime(self, owner: Account, silent_world: World) -> None:
-        """R-OPT-1: generation included; the graph in float32 was equal before it was quantised."""
+    def test_onnx_int8_runs_in_onnxruntime(self, owner: Account, world: World) -> None:
+        """R-OPT-1, R-OPT-3: generation included; the graph in float32 was equal before it was quantised."""
         gate = {"max_perplexity_increase": 0.05}
-        found = optimize(owner, silent_world, model="foreign", method="onnx-int8", gate=gate)
+        found = optimize(owner, world, model="foreign", method="onnx-int8", gate=gate)
         report, version = found["report"], version_of(owner, found["model_version_id"])
         assert (version["kind"], version["format"]) == ("quantised", "onnx")
         assert report["after"]["runtime"] == "onnxruntime"
@@ -180,6 +191,17 @@ class TestFormats:
         assert found["promotable"] is True
         body = {"version_id": found["model_version_id"]}
         ok(owner.client.put("/api/models/foreign/aliases/champion", json=body))
+        chats(owner, world, found, "onnxruntime")
+
+    def test_openvino_int8_is_served_as_it_is_kept(self, owner: Account, world: World) -> None:
+        """R-OPT-1 to 3: weights alone are in 8 bits."""
+        found = optimize(owner, world, model="foreign", method="openvino-int8")
+        report, version = found["report"], version_of(owner, found["model_version_id"])
+        assert (version["kind"], version["format"]) == ("quantised", "openvino")
+        assert report["after"]["runtime"].startswith("openvino, ")
+        assert report["check"]["compressed_weights"]["u8"] > 50_000
+        assert report["after"]["bytes"] < 0.4 * report["before"]["bytes"]
+        chats(owner, world, found, "openvino")
 
 
 class TestLeaving:

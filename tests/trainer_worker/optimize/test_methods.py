@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from simorgh_shared.domain.errors import InvalidInputError
-from simorgh_trainer.optimize.methods import gguf, merge, onnx, prune_magnitude
+from simorgh_trainer.optimize.methods import gguf, merge, onnx, openvino, prune_magnitude
 from simorgh_trainer.optimize.methods.likeness import compare_logits
 from simorgh_trainer.optimize.runtimes import TransformersRuntime, load_model
 from tests.trainer_worker.training.foreign import make_model
@@ -102,3 +102,21 @@ class TestOnnx:
         found = onnx.make(source, tmp_path / "output", {}, IDS, 1)
         assert found["logits_deviation"] <= found["tolerance"] == 1e-3
         assert {path.name for path in (tmp_path / "output").iterdir()} >= {"model.onnx", "model.onnx.data"}
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter and NNCF warn of their own parts
+class TestOpenvino:
+    @pytest.mark.parametrize(("make", "kept"), [("make_int8", "u8"), ("make_int4", "u4")])
+    def test_weights_are_kept_in_few_bits(self, source: Path, tmp_path: Path, make: str, kept: str) -> None:
+        """R-OPT-1: what is compressed equals transformers before; the tokenizer goes along."""
+        found = getattr(openvino, make)(source, tmp_path / "output", {}, IDS, 1)
+        assert found["float32_deviation"] <= found["float32_tolerance"] == 1e-3
+        assert found["compressed_weights"][kept] > 50_000
+        assert 0 < found["logits_deviation"] < 0.5
+        names = {path.name for path in (tmp_path / "output").iterdir()}
+        assert {"openvino_model.xml", "openvino_model.bin", "config.json", "tokenizer.json"} <= names
+
+    def test_four_bits_want_even_groups(self, tmp_path: Path) -> None:
+        source = make_model(tmp_path / "model", intermediate_size=90)
+        with pytest.raises(InvalidInputError, match="part into no even groups"):
+            openvino.make_int4(source, tmp_path / "output", {}, IDS, 1)

@@ -38,13 +38,15 @@ def make_tokenizer(template: str | None = CHATML) -> PreTrainedTokenizerFast:
     )
 
 
-def make_model(folder: Path, *, is_tied: bool = True, template: str | None = CHATML) -> Path:
+def make_model(
+    folder: Path, *, is_tied: bool = True, template: str | None = CHATML, intermediate_size: int = 96
+) -> Path:
     """Save the model; the folder."""
     tokenizer = make_tokenizer(template)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,
-        intermediate_size=96,
+        intermediate_size=intermediate_size,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,

@@ -56,8 +56,13 @@ class Conversions:
         With `auto` transformers serves while the model is converted, and `when_ready` is called after that.
         """
         wanted = self._settings.engine
-        if (folder / MODEL_FILE).is_file():
+        kept_as = await run_in_threadpool(_kept_as, folder)
+        if kept_as == "OpenVINO IR":
             return Engine("openvino", "it is kept as OpenVINO IR", self._arguments(folder), is_only_one=True)
+        if kept_as == "ONNX":
+            return Engine("onnxruntime", "it is kept as ONNX")
+        if kept_as == "GGUF":
+            return Engine("transformers", "it is kept as GGUF, whose weights it computes in f32")
         if wanted == "transformers":
             return Engine("transformers", "SIMORGH_ENGINE says so")
         if wanted == "auto" and kept is None:
@@ -144,6 +149,15 @@ class Conversions:
             return await asyncio.wait_for(loop.run_in_executor(None, process.wait), self._settings.conversion_timeout_s)
         except TimeoutError:
             return -1
+
+
+def _kept_as(folder: Path) -> str | None:
+    """The form that decides the engine; None for safetensors."""
+    if (folder / MODEL_FILE).is_file():
+        return "OpenVINO IR"
+    if (folder / "model.onnx").is_file():
+        return "ONNX"
+    return "GGUF" if any(folder.glob("*.gguf")) else None
 
 
 def _obstacle(folder: Path) -> str | None:

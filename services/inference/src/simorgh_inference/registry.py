@@ -22,7 +22,7 @@ from simorgh_shared.storage.manifests import Entry
 
 log = structlog.get_logger()
 _RETRY_AFTER_S = 5
-_SERVED_FORMATS = ("safetensors", "openvino")
+_SERVED_FORMATS = ("safetensors", "openvino", "onnx", "gguf")
 
 
 class ModelSource(Protocol):
@@ -125,7 +125,7 @@ class RegistrySource:
         with _database_errors(), self._sessions() as session:
             version = session.get(ModelVersion, model)
             if version is not None and (version.format not in _SERVED_FORMATS or version.kind == "speech"):
-                needed = "chats need text, as safetensors or OpenVINO IR"
+                needed = "chats need text, as safetensors, OpenVINO IR, ONNX or GGUF"
                 reason = f"it is of kind {version.kind}, kept as {version.format}; {needed}"
                 raise InvalidInputError("model_unservable", model=model, reason=reason)
             files = manifests.entries(session, version.manifest_id) if version is not None else []

@@ -7,6 +7,8 @@ from pathlib import Path
 from simorgh_inference.child import EngineChild
 
 _OWN_BYTES = 600 << 20  # of a process with torch or OpenVINO, before any weights
+_TIMES = {".safetensors": 2, ".gguf": 4, ".bin": 1, ".onnx": 1, ".data": 1}
+"""What weights take in memory, by their file: 16 bits as a rule, or 8 in GGUF, that are computed in 32; or as kept."""
 _SHARE = 0.75  # of the machine's memory, where no budget is set
 
 
@@ -16,9 +18,10 @@ def default_budget_bytes() -> int:
 
 
 def needed_bytes(folder: Path) -> int:
-    """What an engine for this folder will hold, about: weights are kept in 16 bits as a rule and computed in 32."""
-    as_kept = sum(path.stat().st_size for path in folder.glob("openvino_model.bin"))
-    return _OWN_BYTES + as_kept + 2 * sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+    """What an engine for this folder will hold, about."""
+    return _OWN_BYTES + sum(
+        times * path.stat().st_size for ending, times in _TIMES.items() for path in folder.rglob(f"*{ending}")
+    )
 
 
 def held_bytes(children: Iterable[EngineChild]) -> int:

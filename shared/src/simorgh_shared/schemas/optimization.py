@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 from simorgh_shared.schemas.envelope import RequestBody
 from simorgh_shared.schemas.jobs import JobView
 
-OptimizationMethod = Literal["merge", "gguf", "onnx", "onnx-int8", "prune-magnitude"]
+OptimizationMethod = Literal["merge", "gguf", "onnx", "onnx-int8", "openvino-int8", "openvino-int4", "prune-magnitude"]
 
 
 class GateBody(RequestBody):

@@ -13,7 +13,7 @@ from simorgh_cli.terminal.text import printable
 from simorgh_shared.domain.errors import ConflictError
 from simorgh_shared.domain.jobs import JobStatus
 
-_METHODS = ("merge", "gguf", "onnx", "onnx-int8", "prune-magnitude")
+_METHODS = ("merge", "gguf", "onnx", "onnx-int8", "openvino-int8", "openvino-int4", "prune-magnitude")
 _INTERRUPTED = 130
 _UNKNOWN = "-"
 
@@ -32,7 +32,7 @@ _UNKNOWN = "-"
 @click.option("--watch", is_flag=True, help="Wait for it, and show what was measured.")
 @asks_api
 def optimize(invocation: Invocation, model: str, watch: bool, **said: Any) -> int:
-    """Make another form of MODEL: merged with its base, pruned, GGUF or ONNX.
+    """Make another form of MODEL: merged with its base, pruned, OpenVINO, ONNX or GGUF.
 
     A version that misses the gate is kept, but does not become the champion. Ctrl-C leaves the job alone.
     """

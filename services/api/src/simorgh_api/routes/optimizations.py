@@ -19,9 +19,9 @@ router = native_router("/optimizations", "optimizations")
 def optimize(
     session: DbSession, sessions: Sessions, blobs: Blobs, principal: Writer, notify: Notify, body: OptimizationBody
 ) -> Answer[OptimizationView]:
-    """Make another form of a model: merged, pruned, GGUF or ONNX. A job does it, and measures both on the same rows.
+    """Make another form of a model: merged, pruned, OpenVINO, ONNX or GGUF. A job makes and measures it.
 
-    A version that misses the gate is kept, but becomes nobody's champion.
+    Both forms are measured on the same rows. A version that misses the gate is kept, but becomes nobody's champion.
     """
     source = optimizing.find_fit_source(sessions, blobs, principal.project_id, body)
     job_id = optimizing.queue(session, principal, source, body)

@@ -36,6 +36,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
         if time.monotonic() > deadline:
             break
     return {
+        "runtime": runtime.name,
         "nats": nats,
         "num_tokens": num_tokens,
         "answers": answers,

@@ -28,7 +28,7 @@ from simorgh_trainer.optimize.measuring import measure
 from simorgh_trainer.training.data import DatasetInput
 
 _ANSWERS_WITHIN_S = 120.0
-_WEIGHTS = (".safetensors", ".gguf", ".onnx", ".data")
+_WEIGHTS = (".safetensors", ".gguf", ".onnx", ".data", ".bin")
 _GGUF_MISSING = "no engine here runs GGUF: transformers loads it as float32, whose speed and memory are not its own"
 _Make = Callable[[Path, Path, Mapping[str, Any], list[int], int], dict[str, Any]]
 
@@ -115,6 +115,8 @@ def made_by(method: str, settings: Mapping[str, Any]) -> Made:
             return Made("exported", "onnxruntime")
         case "onnx-int8":
             return Made("quantised", "onnxruntime")
+        case "openvino-int8" | "openvino-int4":
+            return Made("quantised", "openvino")
         case _:
             return Made("pruned", "transformers")
 
@@ -138,6 +140,14 @@ def _method(name: str) -> _Make:
             from simorgh_trainer.optimize.methods import onnx
 
             return onnx.make_int8
+        case "openvino-int8":
+            from simorgh_trainer.optimize.methods import openvino
+
+            return openvino.make_int8
+        case "openvino-int4":
+            from simorgh_trainer.optimize.methods import openvino
+
+            return openvino.make_int4
         case _:
             from simorgh_trainer.optimize.methods import prune_magnitude
 
@@ -171,7 +181,7 @@ def _measured(
         found = apart(f"measuring {name}", lambda: measure(request))
     else:  # a fresh process, without torch in its memory
         found = _measured_fresh(folder / f"{name}.json", request)
-    return {"runtime": runtime, "bytes": _weight_bytes(model)} | found
+    return {"bytes": _weight_bytes(model)} | found
 
 
 def _measured_fresh(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:

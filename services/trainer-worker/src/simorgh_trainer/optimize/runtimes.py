@@ -1,4 +1,4 @@
-"""What runs a model while it is measured: transformers, or onnxruntime. One sequence at a time.
+"""What runs a model while it is measured: transformers, onnxruntime or OpenVINO. One sequence at a time.
 
 Nothing is imported that the runtime does not need, since the memory of the process is measured.
 Shapes: T tokens, V vocabulary, H key/value heads, S positions in the cache, D head size.
@@ -11,12 +11,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from simorgh_shared.openvino_ir.precision import MODEL_FILE, PROPERTIES, precision_here
+
 ONNX_FILE = "model.onnx"
 GGUF_FILE = "model.gguf"
 
 
 class Runtime(Protocol):
     """A model that continues one sequence."""
+
+    name: str
+    """As reports tell it."""
 
     def step(self, ids: list[int], state: Any) -> tuple[NDArray[np.float32], Any]:
         """Logits (T, V) of ids that follow what `state` holds (None: nothing), and the state after them."""
@@ -29,6 +34,8 @@ def open_runtime(name: str, folder: Path, threads: int) -> Runtime:
     """
     if name == "onnxruntime":
         return OnnxRuntime(folder, threads)
+    if name == "openvino":
+        return OpenvinoRuntime(folder, threads, precision_here("bf16"))
     return TransformersRuntime(load_model(folder), threads)
 
 
@@ -57,6 +64,8 @@ def load_model(folder: Path) -> Any:
 class TransformersRuntime:
     """A model of transformers on the processor."""
 
+    name = "transformers"
+
     def __init__(self, model: Any, threads: int) -> None:
         import torch
 
@@ -74,6 +83,8 @@ class TransformersRuntime:
 
 class OnnxRuntime:
     """A graph that takes ids, a mask and a cache, in onnxruntime on the processor."""
+
+    name = "onnxruntime"
 
     def __init__(self, folder: Path, threads: int) -> None:
         import onnxruntime
@@ -99,3 +110,31 @@ class OnnxRuntime:
         feeds["attention_mask"] = np.ones((1, num_seen + len(ids)), np.int64)
         logits_BTV, *present = self._session.run(None, feeds)
         return logits_BTV[0], present
+
+
+class OpenvinoRuntime:
+    """A network with a state, in OpenVINO on the processor. It holds one sequence: a new one ends the one before."""
+
+    def __init__(self, folder: Path, threads: int, precision: str) -> None:
+        import openvino
+
+        properties = {**PROPERTIES[precision], "INFERENCE_NUM_THREADS": threads}
+        self.name = f"openvino, {precision}"
+        compiled = openvino.Core().compile_model(str(folder / MODEL_FILE), "CPU", properties)
+        self._request = compiled.create_infer_request()
+
+    def step(self, ids: list[int], state: Any) -> tuple[NDArray[np.float32], Any]:
+        """Logits of ids behind the state, and how many it holds then."""
+        if state is None:
+            self._request.reset_state()
+        num_seen = state or 0
+        num_all = num_seen + len(ids)
+        given = {
+            "input_ids": np.array([ids], np.int64),
+            "attention_mask": np.ones((1, num_all), np.int64),
+            "position_ids": np.arange(num_seen, num_all, dtype=np.int64)[None],
+            "beam_idx": np.zeros(1, np.int32),
+        }
+        self._request.infer(given)
+        logits_BTV: NDArray[np.float32] = self._request.get_tensor("logits").data
+        return logits_BTV[0].copy(), num_all
