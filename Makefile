@@ -16,7 +16,7 @@ TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract trial-large-upload trial-statistics trial-long-audio bench-ingest bench-train bench-checkpoint bench-voice lock clean clean-data
+.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients bench-ingest bench-train bench-checkpoint bench-voice lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,12 @@ trial-statistics: $(SMOLLM2)/model.safetensors ## The statistics of 100 MB while
 
 trial-long-audio: $(STAMP) $(WHISPER)/model.bin ## An hour of speech with engine and worker killed meanwhile, and short clips beside it (minutes)
 	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/long_audio.py --whisper $(WHISPER)
+
+trial-champion: $(SMOLLM2)/model.safetensors ## The alias champion moves under the load of 32 clients (2 minutes)
+	$(BIN)/python benchmarks/champion.py --model $(SMOLLM2)
+
+trial-clients: $(SMOLLM2)/model.safetensors ## 200 clients that connect, stream and leave at random (5 minutes)
+	$(BIN)/python benchmarks/clients.py --model $(SMOLLM2)
 
 bench-ingest: $(STAMP) ## An upload through the gateway, checked and stored, beside a bare decoding loop over the same file
 	$(BIN)/python benchmarks/ingest.py
