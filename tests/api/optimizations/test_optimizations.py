@@ -204,6 +204,22 @@ class TestFormats:
         chats(owner, world, found, "openvino")
 
 
+class TestStructured:
+    def test_smaller_model_is_trained_on_and_served(self, owner: Account, world: World) -> None:
+        """R-OPT-1, R-OPT-3: it learns from the rows that are not held out; what is measured is asked as any other."""
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in questions(24))
+        files = {"dataset": ("more.jsonl", lines)}
+        ok(owner.client.post("/api/datasets/upload", files=files, data={"name": "more"}))
+        recovery = {"dataset": "more", "steps": 3, "learning_rate": 1e-3}
+        found = optimize(owner, world, model="foreign", method="prune-structured", head_sparsity=0.5, recovery=recovery)
+        report, version = found["report"], version_of(owner, found["model_version_id"])
+        assert (version["kind"], version["format"]) == ("pruned", "safetensors")
+        assert version["num_parameters"] == report["check"]["after"]["weights"] < report["check"]["before"]["weights"]
+        assert report["check"]["recovery"]["steps"] == 3
+        assert report["settings"]["recovery"]["dataset_version_id"].startswith("dsv_")
+        chats(owner, world, found, "transformers")
+
+
 class TestLeaving:
     def test_cancelled_leaves_no_version(self, owner: Account, silent_world: World) -> None:
         """R-OPT-1: nothing half-done stays."""
@@ -270,6 +286,8 @@ class TestRefusals:
         [
             {"method": "onnx", "sparsity": 0.5},
             {"method": "onnx", "precision": "f16"},
+            {"method": "onnx", "recovery": {"steps": 3}},
+            {"method": "prune-magnitude", "head_sparsity": 0.5},
             {"method": "gguf", "gate": {"min_speedup": 2}},
             {"method": "int3"},
             {"method": "onnx", "gate": {"min_speedup": "nan"}},

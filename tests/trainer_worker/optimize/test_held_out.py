@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simorgh_shared.domain.errors import InvalidInputError
-from simorgh_trainer.optimize.held_out import read_held_out
+from simorgh_trainer.optimize.held_out import read_held_out, read_learnt
 from simorgh_trainer.training.data import DatasetInput, hold_out, read_rows
 from tests.trainer_worker.training.foreign import make_model
 from tests.trainer_worker.training.work_folder import questions
@@ -56,3 +56,13 @@ class TestReadHeldOut:
     def test_answers_need_room(self, source: Path, tmp_path: Path) -> None:
         with pytest.raises(InvalidInputError, match="it takes 256 positions: lower max_tokens"):
             read_held_out(source, dataset(tmp_path), None, SPEC | {"max_tokens": 256})
+
+
+class TestReadLearnt:
+    def test_nothing_that_is_held_out_is_learnt(self, source: Path, tmp_path: Path) -> None:
+        """R-OPT-1, R-OPT-2: of another dataset neither, though it holds the same rows."""
+        given = dataset(tmp_path, questions(3))
+        num_rows = len({json.dumps(row) for row in questions(24)} - {json.dumps(row) for row in questions(3)})
+        assert len(read_learnt(source, given, None, None)) == num_rows
+        other = DatasetInput("qa", {}, [*given.train, *given.test], [])
+        assert len(read_learnt(source, given, None, other)) == num_rows

@@ -1,5 +1,6 @@
 """The methods on a tiny model, in this process: what they write, and what they compare it by (R-OPT-1)."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,15 @@ import torch
 from safetensors.torch import load_file
 
 from simorgh_shared.domain.errors import InvalidInputError
-from simorgh_trainer.optimize.methods import gguf, merge, onnx, openvino, prune_magnitude
+from simorgh_trainer.optimize.held_out import read_learnt
+from simorgh_trainer.optimize.methods import gguf, merge, onnx, openvino, prune_magnitude, prune_structured
+from simorgh_trainer.optimize.methods.folders import copy_companions
 from simorgh_trainer.optimize.methods.likeness import compare_logits
 from simorgh_trainer.optimize.runtimes import TransformersRuntime, load_model
+from simorgh_trainer.training.data import DatasetInput
+from simorgh_trainer.training.packing import Samples
 from tests.trainer_worker.training.foreign import make_model
+from tests.trainer_worker.training.work_folder import questions
 
 IDS = list(range(3, 40))
 
@@ -60,18 +66,62 @@ class TestMerge:
             compare_logits(TransformersRuntime(load_model(source), 1), other, IDS, 1e-3)
 
 
-class TestPrune:
+class TestPruneMagnitude:
     def test_smallest_go_and_the_rest_stays(self) -> None:
         weight = torch.tensor([[0.1, -3.0], [-0.2, 0.3]])
-        assert prune_magnitude.prune(weight, 0.5) == 2
+        prune_magnitude.prune(weight, 0.5)
         assert weight.tolist() == [[0.0, -3.0], [0.0, pytest.approx(0.3)]]
 
-    def test_embeddings_and_output_stay_whole(self, source: Path, tmp_path: Path) -> None:
-        prune_magnitude.make(source, tmp_path / "output", {"sparsity": 0.5}, IDS, 1)
+    def test_embeddings_and_output_stay_whole_and_zeros_zero(self, source: Path, tmp_path: Path) -> None:
+        """R-OPT-1: after a recovery too, which lowers the loss."""
+        spec = {"sparsity": 0.5, "recovery": {"steps": 12, "learning_rate": 3e-3}}
+        found = prune_magnitude.make(source, tmp_path / "output", spec, IDS, 1, learnt(source, tmp_path))
         weights = load_file(tmp_path / "output" / "model.safetensors")
         zeros = {name: float((tensor == 0).float().mean()) for name, tensor in weights.items()}
         assert zeros["model.embed_tokens.weight"] == zeros["lm_head.weight"] == 0
         assert zeros["model.layers.0.mlp.up_proj.weight"] == 0.5
+        assert found["zeros"] == found["pruned_weights"] // 2
+        assert found["recovery"]["last_loss"] < found["recovery"]["first_loss"] - 0.5
+
+
+class TestPruneStructured:
+    def test_a_smaller_model_loads_as_any_other(self, source: Path, tmp_path: Path) -> None:
+        """R-OPT-1: neurons and heads are gone from the files and from the configuration."""
+        spec = {"sparsity": 0.3, "head_sparsity": 0.5, "recovery": {"steps": 12, "learning_rate": 3e-3}}
+        found = prune_structured.make(source, tmp_path / "output", spec, IDS, 1, learnt(source, tmp_path))
+        config = json.loads((tmp_path / "output" / "config.json").read_bytes())
+        assert (config["intermediate_size"], config["num_attention_heads"], config["num_key_value_heads"]) == (72, 2, 1)
+        assert config["head_dim"] == 16
+        weights = load_file(tmp_path / "output" / "model.safetensors")
+        assert weights["model.layers.1.mlp.down_proj.weight"].shape == (64, 72)
+        assert weights["model.layers.1.self_attn.q_proj.weight"].shape == (32, 64)
+        assert found["after"]["weights"] == sum(tensor.numel() for tensor in weights.values())
+        assert found["recovery"]["last_loss"] < found["recovery"]["first_loss"] - 0.5
+
+    def test_what_adds_nothing_goes_first(self, source: Path, tmp_path: Path) -> None:
+        """R-OPT-1: without dead neurons and heads the logits are those of the whole model."""
+        model = load_model(source)
+        with torch.no_grad():
+            for layer in model.model.layers:
+                layer.mlp.down_proj.weight[:, ::4] = 0.0  # 24 of 96
+                layer.self_attn.o_proj.weight[:, :32] = 0.0  # the first of two groups
+        model.save_pretrained(tmp_path / "dead")
+        copy_companions(source, tmp_path / "dead", with_config=False)
+        spec = {"sparsity": 0.25, "head_sparsity": 0.5}
+        rows = learnt(source, tmp_path)
+        found = prune_structured.make(tmp_path / "dead", tmp_path / "output", spec, IDS, 1, rows)
+        assert found["logits_deviation"] < 1e-5
+
+    def test_too_little_is_refused(self, source: Path, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInputError, match="no whole neuron or head"):
+            prune_structured.make(source, tmp_path / "output", {"sparsity": 0.01}, IDS, 1, learnt(source, tmp_path))
+
+
+def learnt(source: Path, folder: Path) -> Samples:
+    """Rows that the model may learn from."""
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in questions(24)))
+    return read_learnt(source, DatasetInput("qa", {}, [path], []), None, None)
 
 
 class TestGguf:

@@ -7,7 +7,9 @@ from pydantic import BaseModel, Field, model_validator
 from simorgh_shared.schemas.envelope import RequestBody
 from simorgh_shared.schemas.jobs import JobView
 
-OptimizationMethod = Literal["merge", "gguf", "onnx", "onnx-int8", "openvino-int8", "openvino-int4", "prune-magnitude"]
+OptimizationMethod = Literal[
+    "merge", "gguf", "onnx", "onnx-int8", "openvino-int8", "openvino-int4", "prune-magnitude", "prune-structured"
+]
 
 
 class GateBody(RequestBody):
@@ -19,6 +21,16 @@ class GateBody(RequestBody):
     """Tokens a second after, divided by those before."""
 
 
+class RecoveryBody(RequestBody):
+    """Training that gives a pruned model back some of what it has lost."""
+
+    dataset: str | None = Field(None, min_length=1, max_length=300)
+    """What it learns from; else the rows that are not held out of the dataset that it is measured on."""
+    steps: int = Field(ge=1, le=10_000)
+    """Of 1,024 tokens each at most."""
+    learning_rate: float = Field(1e-4, gt=0, le=0.1, allow_inf_nan=False)
+
+
 class OptimizationBody(RequestBody):
     """Another form of a model."""
 
@@ -28,7 +40,12 @@ class OptimizationBody(RequestBody):
     precision: Literal["f16", "q8_0"] | None = None
     """Of `gguf` alone; f16 where it is left out."""
     sparsity: float | None = Field(None, gt=0, lt=1)
-    """Of `prune-magnitude` alone: the share of each layer's weights that becomes zero; 0.3 where it is left out."""
+    """Of pruning alone: the share of each layer's weights that becomes zero, or of its neurons that go; 0.3 where it
+    is left out."""
+    head_sparsity: float | None = Field(None, gt=0, lt=1)
+    """Of `prune-structured` alone: the share of groups of attention heads that go; none where it is left out."""
+    recovery: RecoveryBody | None = None
+    """Of pruning alone."""
     dataset: str | None = Field(None, min_length=1, max_length=300)
     """Whose held-out rows are measured; else those that the model was trained on, as far as its lineage knows."""
     rows: int = Field(200, ge=1, le=2_000)
@@ -46,8 +63,12 @@ class OptimizationBody(RequestBody):
         """Raises: ValueError for a setting that the method would ignore."""
         if self.precision is not None and self.method != "gguf":
             raise ValueError(f"precision is a setting of gguf, and the method is {self.method}")
-        if self.sparsity is not None and self.method != "prune-magnitude":
-            raise ValueError(f"sparsity is a setting of prune-magnitude, and the method is {self.method}")
+        if not self.method.startswith("prune-"):
+            for name in ("sparsity", "recovery"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} is a setting of pruning, and the method is {self.method}")
+        if self.head_sparsity is not None and self.method != "prune-structured":
+            raise ValueError(f"head_sparsity is a setting of prune-structured, and the method is {self.method}")
         if self.gate.min_speedup is not None and self.method == "gguf":
             raise ValueError("no engine here runs gguf, so min_speedup cannot be judged")
         return self

@@ -13,7 +13,11 @@ from simorgh_cli.terminal.text import printable
 from simorgh_shared.domain.errors import ConflictError
 from simorgh_shared.domain.jobs import JobStatus
 
-_METHODS = ("merge", "gguf", "onnx", "onnx-int8", "openvino-int8", "openvino-int4", "prune-magnitude")
+_METHODS = (
+    "merge", "gguf", "onnx", "onnx-int8", "openvino-int8", "openvino-int4", "prune-magnitude", "prune-structured"
+)  # fmt: skip
+_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+_RECOVERY = {"steps": "steps", "dataset": "dataset", "learning_rate": "rate"}
 _INTERRUPTED = 130
 _UNKNOWN = "-"
 
@@ -22,7 +26,11 @@ _UNKNOWN = "-"
 @click.argument("model", type=TEXT)
 @click.option("--method", type=click.Choice(_METHODS), required=True)
 @click.option("--precision", type=click.Choice(["f16", "q8_0"]), help="Of gguf (default: f16).")
-@click.option("--sparsity", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Of prune-magnitude.")
+@click.option("--sparsity", type=_SHARE, help="Of pruning: the share of weights or neurons (default: 0.3).")
+@click.option("--head-sparsity", type=_SHARE, help="Of prune-structured: the share of groups of heads (default: none).")
+@click.option("--recovery-steps", type=click.IntRange(1, 10_000), help="Of pruning: train it on for so many steps.")
+@click.option("--recovery-dataset", type=TEXT, help="On this one (default: rows not held out of the measured one).")
+@click.option("--recovery-rate", type=click.FloatRange(0, 0.1, min_open=True), help="Learning rate (default: 0.0001).")
 @click.option("--dataset", type=TEXT, help="Whose held-out rows are measured (default: the model's own).")
 @click.option("--rows", type=click.IntRange(1, 2_000), help="So many held-out rows at most.")
 @click.option("--prompts", type=click.IntRange(1, 100), help="So many of them are answered at most.")
@@ -38,6 +46,9 @@ def optimize(invocation: Invocation, model: str, watch: bool, **said: Any) -> in
     """
     gate = {name: said.pop(name) for name in ("max_perplexity_increase", "min_speedup")}
     body = {"model": model, **{name: value for name, value in said.items() if value is not None}}
+    recovery = {name: body.pop(f"recovery_{short}", None) for name, short in _RECOVERY.items()}
+    if any(value is not None for value in recovery.values()):
+        body["recovery"] = {name: value for name, value in recovery.items() if value is not None}
     body["gate"] = {name: value for name, value in gate.items() if value is not None}
     with invocation.connected() as connection:
         job_id = optimizations.start(connection, body)

@@ -74,7 +74,10 @@ def require_fit(blobs: BlobStore, source: Source, wanted: OptimizationBody) -> N
         raise _unfit("its weights are quantised already")
     rope = config.get("rope_parameters") or {}
     is_scaled = bool(config.get("rope_scaling")) or rope.get("rope_type", "default") != "default"
-    if wanted.method == "gguf" and (is_scaled or config.get("attention_bias") or config.get("mlp_bias")):
+    has_biases = bool(config.get("attention_bias") or config.get("mlp_bias"))
+    if wanted.method == "prune-structured" and has_biases:
+        raise _unfit("it has biases, which structured pruning does not cut here")
+    if wanted.method == "gguf" and (is_scaled or has_biases):
         raise _unfit("it scales its positions or has biases, which are not written to GGUF here")
 
 
@@ -87,6 +90,7 @@ def queue(session: Session, who: Principal, source: Source, wanted: Optimization
     spec = wanted.model_dump(mode="json") | {
         "base_version_id": source.version_id,
         "dataset_version_id": dataset_version_id,
+        "recovery": _recovery(session, who.project_id, wanted, dataset_version_id),
         "name": model_name(wanted.name or f"{source.name}-{_suffix(wanted)}"),
     }
     name = f"{source.name}: {_suffix(wanted)}"
@@ -138,6 +142,25 @@ def find_fit_source(
     return source
 
 
+def _recovery(
+    session: Session, project_id: str, wanted: OptimizationBody, dataset_version_id: str
+) -> dict[str, Any] | None:
+    """What was asked for, with the version that is learnt from."""
+    if wanted.recovery is None:
+        return None
+    named = wanted.recovery.dataset
+    version_id = dataset_version_id if named is None else newest_version(session, project_id, named)
+    _require_rows(session, version_id)
+    return wanted.recovery.model_dump(mode="json") | {"dataset_version_id": version_id}
+
+
+def _require_rows(session: Session, version_id: str) -> None:
+    """Raises: InvalidInputError for rows that no text model is measured on."""
+    version = session.get_one(DatasetVersion, version_id)
+    if version.row_schema not in _MEASURABLE:
+        raise InvalidInputError("optimization_kind", dataset_id=version.dataset_id, found=version.row_schema)
+
+
 def _dataset(session: Session, project_id: str, source: Source, named: str | None) -> str:
     """The version whose held-out rows are measured."""
     if named is not None:
@@ -146,9 +169,7 @@ def _dataset(session: Session, project_id: str, source: Source, named: str | Non
         version_id = _trained_on(session, project_id, source.version_id)
     if version_id is None:
         raise InvalidInputError("optimization_no_dataset", model=source.name)
-    version = session.get_one(DatasetVersion, version_id)
-    if version.row_schema not in _MEASURABLE:
-        raise InvalidInputError("optimization_kind", dataset_id=version.dataset_id, found=version.row_schema)
+    _require_rows(session, version_id)
     return version_id
 
 

@@ -29,10 +29,10 @@ def plan(session: Session, lease: Lease) -> LaunchPlan:
     files = manifests.entries(session, version.manifest_id) if version is not None and version.manifest_id else []
     if version is None or not files:
         raise ArtifactLostError(f"model {version_id}")
-    dataset = session.get(DatasetVersion, dataset_version_id)
-    if dataset is None:
-        raise NotFoundError("job_failed", reason=f"its dataset version {dataset_version_id} does not exist any more")
-    rows = [entry for entry in manifests.entries(session, dataset.manifest_id) if "/" not in entry.path]
+    inputs = {"dataset": _dataset(session, dataset_version_id)}
+    other_id = (lease.spec.get("recovery") or {}).get("dataset_version_id")
+    if other_id not in (None, dataset_version_id):
+        inputs["recovery"] = _dataset(session, other_id)
     trained = version.lineage.get("spec", {}) if version.lineage.get("dataset_version_id") == dataset_version_id else {}
     run = {
         "job_id": lease.job_id,
@@ -40,16 +40,30 @@ def plan(session: Session, lease: Lease) -> LaunchPlan:
         "type": lease.type,
         "spec": lease.spec,
         "inputs": {
-            "dataset": {
-                "row_schema": dataset.row_schema,
-                "columns": dataset.columns,
-                "train": [f"inputs/dataset/{entry.path}" for entry in rows if not entry.path.startswith("test.")],
-                "test": [f"inputs/dataset/{entry.path}" for entry in rows if entry.path.startswith("test.")],
-            },
+            **{name: _described(name, *found) for name, found in inputs.items()},
             "training": {name: trained[name] for name in _HOLDS_OUT} if set(_HOLDS_OUT) <= trained.keys() else None,
         },
     }
-    return LaunchPlan(MODULE, run, {"model": files, "dataset": rows}, lease.devices)
+    entries = {name: rows for name, (_, rows) in inputs.items()}
+    return LaunchPlan(MODULE, run, {"model": files, **entries}, lease.devices)
+
+
+def _dataset(session: Session, version_id: str) -> tuple[DatasetVersion, list[Entry]]:
+    """A version and the files of its rows. Raises: NotFoundError."""
+    version = session.get(DatasetVersion, version_id)
+    if version is None:
+        raise NotFoundError("job_failed", reason=f"its dataset version {version_id} does not exist any more")
+    return version, [entry for entry in manifests.entries(session, version.manifest_id) if "/" not in entry.path]
+
+
+def _described(name: str, version: DatasetVersion, rows: list[Entry]) -> dict[str, Any]:
+    paths = {entry.path: f"inputs/{name}/{entry.path}" for entry in rows}
+    return {
+        "row_schema": version.row_schema,
+        "columns": version.columns,
+        "train": [path for file, path in paths.items() if not file.startswith("test.")],
+        "test": [path for file, path in paths.items() if file.startswith("test.")],
+    }
 
 
 def keep(session: Session, lease: Lease, result: dict[str, Any], entries: list[Entry]) -> dict[str, Any]:

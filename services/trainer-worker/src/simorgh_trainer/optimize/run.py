@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ from simorgh_shared.schemas.optimization import (
 from simorgh_shared.spawning import PARENT_PID
 from simorgh_trainer.optimize.apart import apart
 from simorgh_trainer.optimize.gate import judge_gate
-from simorgh_trainer.optimize.held_out import HeldOutData, read_held_out
+from simorgh_trainer.optimize.held_out import HeldOutData, read_held_out, read_learnt
 from simorgh_trainer.optimize.measuring import measure
 from simorgh_trainer.training.data import DatasetInput
+from simorgh_trainer.training.packing import Samples
 
 _ANSWERS_WITHIN_S = 120.0
 _WEIGHTS = (".safetensors", ".gguf", ".onnx", ".data", ".bin")
+_SETTINGS = ("precision", "sparsity", "head_sparsity", "recovery")
 _GGUF_MISSING = "no engine here runs GGUF: transformers loads it as float32, whose speed and memory are not its own"
 _Make = Callable[[Path, Path, Mapping[str, Any], list[int], int], dict[str, Any]]
 
@@ -90,7 +93,8 @@ def _optimize(folder: Path, events: EventLog) -> OptimizationReport:
     _enter("measuring before", folder, events)
     before = _measured(folder, "before", source, "transformers", held_out, spec, threads)
     _enter("making", folder, events)
-    check = apart("making it", lambda: _method(spec["method"])(source, output, spec, ids, threads))
+    make = _method(spec["method"], lambda: _learnt(folder, run, dataset))
+    check = apart("making it", lambda: make(source, output, spec, ids, threads))
     _enter("measuring after", folder, events)
     after = _measured(folder, "after", output, runtime, held_out, spec, threads)
     return _report(run, held_out, before, after, check, threads)
@@ -121,8 +125,14 @@ def made_by(method: str, settings: Mapping[str, Any]) -> Made:
             return Made("pruned", "transformers")
 
 
-def _method(name: str) -> _Make:
-    """Loaded when it is needed: each brings libraries that take seconds."""
+def _learnt(folder: Path, run: Mapping[str, Any], dataset: DatasetInput) -> Samples:
+    named = run["inputs"].get("recovery")
+    other = DatasetInput.from_run(named, folder) if named is not None else None
+    return read_learnt(folder / "inputs" / "model", dataset, run["inputs"]["training"], other)
+
+
+def _method(name: str, read: Callable[[], Samples]) -> _Make:
+    """Loaded when it is needed: each brings libraries that take seconds. `read` gives the rows to learn from."""
     match name:
         case "merge":
             from simorgh_trainer.optimize.methods import merge
@@ -148,10 +158,14 @@ def _method(name: str) -> _Make:
             from simorgh_trainer.optimize.methods import openvino
 
             return openvino.make_int4
+        case "prune-structured":
+            from simorgh_trainer.optimize.methods import prune_structured
+
+            return partial(prune_structured.make, learnt=read())
         case _:
             from simorgh_trainer.optimize.methods import prune_magnitude
 
-            return prune_magnitude.make
+            return partial(prune_magnitude.make, learnt=read())
 
 
 def _load_libraries() -> None:
@@ -214,7 +228,7 @@ def _report(
     views = _view(before), _view(after, _GGUF_MISSING if is_gguf else None)
     return OptimizationReport(
         method=spec["method"],
-        settings={name: spec[name] for name in ("precision", "sparsity") if spec.get(name) is not None},
+        settings={name: spec[name] for name in _SETTINGS if spec.get(name) is not None},
         held_out=HeldOutView(
             dataset_version_id=spec["dataset_version_id"],
             source=held_out.source,
