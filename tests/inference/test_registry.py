@@ -1,5 +1,6 @@
 """Models from the registry: PostgreSQL names the files, storage holds them, the cache is checked."""
 
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,9 +35,8 @@ class Registry:
 
     def add(self, folder: Path) -> str:
         """Store a folder as a model version; its id."""
-        stored = [
-            Entry(path.name, self.store.put(self.sessions, path)) for path in sorted(folder.iterdir()) if path.is_file()
-        ]
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        stored = [Entry(str(path.relative_to(folder)), self.store.put(self.sessions, path)) for path in files]
         with self.sessions.begin() as session:
             project = Project(id=new_id("proj"), name="birds")
             model = Model(id=new_id("mdl"), project_id=project.id, name="noise")
@@ -175,6 +175,21 @@ class TestRegistrySource:
             busy.folder("mver_any")
         engine.dispose()
         assert outage.value.code == "database_unavailable"
+
+    def test_adapters_are_known_by_their_base(
+        self, registry: Registry, source: RegistrySource, other_folder: Path, tmp_path: Path
+    ) -> None:
+        """R-CHAT-4: whoever stored it, and whatever they are themselves."""
+        adapters = []
+        for number in range(2):
+            folder = tmp_path / f"adapter{number}"
+            shutil.copytree(other_folder, folder / "base")
+            (folder / "adapter_config.json").write_text(f'{{"number": {number}}}')
+            adapters.append(registry.add(folder))
+        base = source.weights(registry.add(other_folder))
+        assert [source.weights(one) for one in adapters] == [base, base]
+        (other_folder / "config.json").write_text("{}")
+        assert source.weights(registry.add(other_folder)) != base
 
     def test_a_model_that_there_is_not(self, source: RegistrySource) -> None:
         with pytest.raises(NotFoundError, match="There is no model mver_none"):

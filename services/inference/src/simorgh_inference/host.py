@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import weakref
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
@@ -11,19 +12,24 @@ from typing import Any
 import structlog
 from starlette.concurrency import run_in_threadpool
 
-from simorgh_inference import metrics, residency
+from simorgh_inference import metrics, residency, sharing
 from simorgh_inference.child import EngineChild, EngineLostError
 from simorgh_inference.conversions import Conversions, Engine
 from simorgh_inference.launching import ENGINE_COMMAND, Launcher, UnfitError
 from simorgh_inference.registry import ModelSource
 from simorgh_inference.settings import ServerSettings
-from simorgh_shared.domain.errors import AppError, InvalidInputError, LimitedError, UnavailableError
+from simorgh_shared.domain.errors import AppError, InvalidInputError, LimitedError, NotFoundError, UnavailableError
 from simorgh_shared.engine_folder import EngineFolder
 from simorgh_shared.spawning import Spawner
 
 log = structlog.get_logger()
 _MAX_REASONS = 256
 _LOOK_AGAIN_S = 0.1  # for a model in use that has become idle
+
+
+EMBEDS = "#embeddings"
+"""Ends the name of the child that makes a model's vectors."""
+_EMBEDDING = Engine("transformers", "it makes the embeddings", ("--task", "embed"))
 
 
 class RequestExpiredError(AppError):
@@ -45,6 +51,13 @@ class EngineHost:
         self._max_waiting = settings.max_waiting
         self._room_timeout_s = settings.room_timeout_s
         self._children: dict[str, EngineChild] = {}
+        """By model; several share one where their base is the same."""
+        self._bases: dict[str, EngineChild] = {}
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        """Of bases that are being loaded."""
+        self._adapters: dict[str, Path] = {}
+        """Folders of the models that are adapters on a shared base."""
+        self._is_transformers = settings.engine == "transformers"
         self._loads: dict[str, asyncio.Task[EngineChild]] = {}
         """Models that are being loaded: by nobody's request, so that no client who leaves undoes it for the others."""
         self._held: Counter[str] = Counter()
@@ -52,9 +65,7 @@ class EngineHost:
         self._reasons: dict[str, str] = {}
         """Why a model cannot be served, of the last ones that somebody asked for."""
         self._folder = EngineFolder()
-        self._budget_bytes = settings.models_memory_bytes or residency.default_budget_bytes()
-        self._starting: dict[str, int] = {}
-        """The memory that models will need which are being loaded."""
+        self._room = residency.Room(settings.models_memory_bytes)
         spawner = Spawner()
         self._request_timeout_s = settings.request_timeout_s
         self._launcher = Launcher(settings, spawner, self._folder.path, engine_command)
@@ -66,8 +77,10 @@ class EngineHost:
         """The live children by model."""
         return {model: child for model, child in self._children.items() if not child.is_lost}
 
-    async def generate(self, model: str, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """The pieces of an answer by the model's child. Leaving early cancels the request in the engine.
+    async def generate(
+        self, model: str, request: dict[str, Any], *, embeds: bool = False
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """The pieces of an answer by the model's child, or by that for its embeddings. Who leaves early cancels it.
 
         A request whose child is lost before it was taken goes to a new child, once: should it be the request that
         ends engines, it ends no more than two.
@@ -75,7 +88,9 @@ class EngineHost:
         Raises: EngineLostError, LimitedError when the model has as many requests as it takes, RequestExpiredError, and
         what `child` raises.
         """
-        model = self.source.name(model)
+        if model.endswith(EMBEDS):
+            raise NotFoundError("model_not_found", model=model)
+        model = self._key(model + EMBEDS if embeds else model)
         expires_at = asyncio.get_running_loop().time() + self._request_timeout_s
         if self._held[model] >= self._max_waiting:
             raise LimitedError("engine_busy", retry_after_s=1)
@@ -84,7 +99,8 @@ class EngineHost:
                 try:
                     async with asyncio.timeout_at(expires_at):
                         child = await self.child(model)
-                    async with contextlib.aclosing(child.generate(request, expires_at)) as pieces:
+                    asked = request | self._adapter(model)
+                    async with contextlib.aclosing(child.generate(asked, expires_at)) as pieces:
                         async for piece in pieces:
                             yield piece
                     return
@@ -101,9 +117,9 @@ class EngineHost:
         Raises: NotFoundError, UnavailableError when it does not start or those in use leave no memory,
         InvalidInputError for a model that no engine here can serve.
         """
-        model = self.source.name(model)
+        model = self._key(model)
         if model in self._reasons:
-            raise InvalidInputError("model_unservable", model=model, reason=self._reasons[model])
+            raise _unservable(model, self._reasons[model])
         child = self._children.get(model)
         if child is not None and not child.is_lost:
             return child
@@ -136,10 +152,15 @@ class EngineHost:
         for load in loads:
             load.cancel()
         await asyncio.gather(*loads, return_exceptions=True)
-        for child in (*self._children.values(), *self._retired):
+        for child in {*self._children.values(), *self._retired}:
             await child.close()
         self._children.clear()
         self._folder.close()
+
+    def _key(self, model: str) -> str:
+        """The one name of a model's child. A model that is asked for both answers and vectors has two."""
+        name = model.removesuffix(EMBEDS)
+        return self.source.name(name) + model[len(name) :]
 
     @contextlib.contextmanager
     def _in_use(self, model: str) -> Iterator[None]:
@@ -156,13 +177,34 @@ class EngineHost:
         lost = self._children.pop(model, None)
         if lost is not None:
             await lost.close()
-        folder = await run_in_threadpool(self.source.folder, model)
+        folder = await run_in_threadpool(self.source.folder, model.removesuffix(EMBEDS))
+        is_transformers = self._is_transformers
+        seat = await run_in_threadpool(sharing.seat, self.source, model, folder, is_transformers=is_transformers)
         try:
+            if seat is not None and not model.endswith(EMBEDS):
+                return await self._sit_down(model, seat)
             await self._make_room(model, folder)
             child = self._children[model] = await self._start(model, folder)
         finally:
-            self._starting.pop(model, None)
+            self._room.release(model)
         return child
+
+    async def _sit_down(self, model: str, seat: sharing.Seat) -> EngineChild:
+        """The child of the model's base, started when there is none."""
+        async with self._locks.setdefault(seat.base, asyncio.Lock()):
+            child = self._bases.get(seat.base)
+            if child is None or child.is_lost:
+                await self._make_room(model, seat.folder)
+                child = await self._start_engine(model, seat.folder, Engine("transformers", sharing.REASON))
+            self._bases[seat.base] = self._children[model] = child
+        if seat.adapter is not None:
+            self._adapters[model] = seat.adapter
+        return child
+
+    def _adapter(self, model: str) -> dict[str, Any]:
+        """What the engine has to be told, where the model is an adapter."""
+        folder = self._adapters.get(model)
+        return {} if folder is None else {"adapter": {"name": model, "folder": str(folder)}}
 
     def _loaded(self, model: str, load: "asyncio.Task[EngineChild]") -> None:
         del self._loads[model]
@@ -180,8 +222,11 @@ class EngineHost:
             if asyncio.get_running_loop().time() > deadline:
                 raise UnavailableError("models_memory_full", model=model, retry_after_s=5)
             await asyncio.sleep(_LOOK_AGAIN_S)
-        self._starting[model] = needed
-        leaving = [self._children.pop(name) for name in gone]
+        self._room.promise(model, needed)
+        leaving = {self._children[name] for name in gone}
+        self._children = {name: child for name, child in self._children.items() if child not in leaving}
+        self._bases = {base: child for base, child in self._bases.items() if child not in leaving}
+        self._adapters = {name: folder for name, folder in self._adapters.items() if name in self._children}
         for child in leaving:
             metrics.ENGINES_UNLOADED.inc()
             log.info("engine_unloaded", pid=child.process.pid, for_model=model)
@@ -190,13 +235,12 @@ class EngineHost:
     def _leaving(self, model: str, needed_bytes: int) -> list[str] | None:
         """Who has to go so that this model fits; None where those in use leave no room."""
         others = {name: child for name, child in self.loaded().items() if name != model}
-        in_use = {name for name in others if name in self._held}
-        taken = needed_bytes + sum(self._starting.values()) + residency.held_bytes(self._retired)
-        gone = residency.to_unload(others, self._budget_bytes - taken, in_use)
-        return list(others) if gone is None and not in_use else gone
+        return self._room.leaving(needed_bytes, others, self._held, self._retired)
 
     async def _start(self, model: str, folder: Path) -> EngineChild:
         """A child with the engine that fits; where it cannot load what was converted, transformers serves."""
+        if model.endswith(EMBEDS):
+            return await self._start_engine(model, folder, _EMBEDDING)
         kept = self.source.derived(model)
         engine = await self._conversions.engine(model, folder, kept, functools.partial(self._renew, model))
         try:
@@ -219,7 +263,7 @@ class EngineHost:
         if len(self._reasons) >= _MAX_REASONS:
             del self._reasons[next(iter(self._reasons))]
         self._reasons[model] = reason
-        return InvalidInputError("model_unservable", model=model, reason=reason)
+        return _unservable(model, reason)
 
     async def _renew(self, model: str) -> None:
         """Let a new child take over; the old one ends with its last request, and no request waits meanwhile."""
@@ -244,3 +288,8 @@ class EngineHost:
         await old.emptied()
         await old.close()
         self._retired.discard(old)
+
+
+def _unservable(model: str, reason: str) -> InvalidInputError:
+    code = "model_no_embeddings" if model.endswith(EMBEDS) else "model_unservable"
+    return InvalidInputError(code, model=model.removesuffix(EMBEDS), reason=reason)

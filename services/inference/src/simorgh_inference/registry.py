@@ -1,6 +1,8 @@
 """Where model folders come from: the registry through a hash-checked local cache, or one folder that was named."""
 
 import contextlib
+import hashlib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +24,7 @@ from simorgh_shared.storage.manifests import Entry
 
 log = structlog.get_logger()
 _RETRY_AFTER_S = 5
+_BASE = "base/"  # where an adapter has it
 _SERVED_FORMATS = ("safetensors", "openvino", "onnx", "gguf")
 
 
@@ -34,6 +37,11 @@ class ModelSource(Protocol):
 
     def folder(self, model: str) -> Path:
         """The complete folder; raises NotFoundError for a model that there is not."""
+        ...
+
+    def weights(self, model: str) -> str | None:
+        """What tells the files of a model from those of all others, its base's where it is an adapter; None for a
+        folder that may change."""
         ...
 
     def derived(self, model: str) -> Path | None:
@@ -64,6 +72,11 @@ class FolderSource:
         """The folder."""
         del model
         return self._folder
+
+    def weights(self, model: str) -> str | None:
+        """Nothing."""
+        del model
+        return None
 
     def derived(self, model: str) -> Path | None:
         """Nowhere."""
@@ -108,6 +121,12 @@ class RegistrySource:
         except ArtifactLostError as error:
             log.error("model_damaged", model=model, path=error.path)
             raise AppError("model_damaged", model=model, path=error.path) from error
+
+    def weights(self, model: str) -> str | None:
+        """A hash of their paths and hashes."""
+        files = [(entry.path, entry.blob.sha256) for entry in self._files(model)]
+        base = [(path.removeprefix(_BASE), digest) for path, digest in files if path.startswith(_BASE)]
+        return hashlib.sha256(json.dumps(sorted(base or files)).encode()).hexdigest()
 
     def derived(self, model: str) -> Path | None:
         """A folder of the cache that is no model."""

@@ -45,6 +45,40 @@ def to_unload(children: Mapping[str, EngineChild], budget_bytes: int, kept: Coll
     return gone
 
 
+class Room:
+    """The budget, and what of it is promised to models that are being loaded."""
+
+    def __init__(self, budget_bytes: int | None) -> None:
+        self._budget_bytes = budget_bytes or default_budget_bytes()
+        self._promised: dict[str, int] = {}
+
+    def promise(self, model: str, needed_bytes: int) -> None:
+        """Count what a model will hold, until it holds it or is given up."""
+        self._promised[model] = needed_bytes
+
+    def release(self, model: str) -> None:
+        """The model's process counts by itself from now on."""
+        self._promised.pop(model, None)
+
+    def leaving(
+        self,
+        needed_bytes: int,
+        others: Mapping[str, EngineChild],
+        used: Collection[str],
+        retired: Iterable[EngineChild],
+    ) -> list[str] | None:
+        """Who has to go so that so much fits; None where those that are used leave no room.
+
+        Several models of `others` may share an engine: one of their names stands for it.
+        """
+        engines = {child: name for name, child in others.items()}
+        in_use = {engines[child] for name, child in others.items() if name in used}
+        taken = needed_bytes + sum(self._promised.values()) + held_bytes(retired)
+        by_name = {name: child for child, name in engines.items()}
+        gone = to_unload(by_name, self._budget_bytes - taken, in_use)
+        return list(by_name) if gone is None and not in_use else gone
+
+
 def _resident_bytes(pid: int) -> int:
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -18,10 +18,11 @@ from simorgh_shared.domain.errors import UnavailableError
 log = structlog.get_logger()
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
+EMBEDDINGS = "/v1/embeddings"
 _RETRY_AFTER_S = 5
 _TIMEOUT = httpx.Timeout(600.0, connect=5.0)  # the first answer of a large model waits until it is loaded
 _LOOK_TIMEOUT_S = 5.0
-_LOAD_TIMEOUT_S = 60.0  # then its first requests wait for the rest
+_LOAD_TIMEOUT_S = 45.0  # less than command lines wait; then its first requests wait for the rest
 # The server says when it is full; idle connections end before uvicorn, after 5 s, would close them under a request.
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=2.0)
 

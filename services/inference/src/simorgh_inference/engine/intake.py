@@ -68,6 +68,10 @@ class Intake:
         self._end_ids = frozenset(one for one in (*end_ids, tokenizer.eos_token_id) if one is not None)
         self.context_tokens = context_tokens
 
+    def with_tokenizer(self, tokenizer: Any) -> "Intake":
+        """The same window and ends for texts that another tokenizer and template make."""
+        return Intake(tokenizer, self._end_ids, self.context_tokens)
+
     def take(self, request: GenerateRequest) -> Answer | Piece:
         """The answer that is to be made; a piece with the error where prompt and answer do not fit in the window.
 

@@ -93,6 +93,7 @@ class _CpuLimit:
 
     def __enter__(self) -> None:
         self._is_armed = True
+        signal.signal(signal.SIGPROF, self._expire)  # each tokenizer of a process has a limit of its own
         signal.setitimer(signal.ITIMER_PROF, self._seconds)
 
     def __exit__(

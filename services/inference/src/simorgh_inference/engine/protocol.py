@@ -1,5 +1,7 @@
 """What crosses the socket: one JSON object a line. A step's output for all clients is one line.
 
+Steps that follow each other quickly are joined (outbox.py).
+
 To the engine: `{"op": "generate", "id", …}` with the members of GenerateRequest, and `{"op": "cancel", "id"}`. From it:
 `{"ready": {...}}` once, then `{"step": [Piece, …]}`.
 
@@ -25,11 +27,13 @@ class Scored(TypedDict):
 
 
 class Piece(TypedDict, total=False):
-    """What a step made for one request: a token's text, which may be empty, or the word that the request was taken."""
+    """What was made for one request: the text of a token or of some, which may be empty, or that it was taken."""
 
     id: str
     taken: Literal[True]
     text: str
+    tokens: int
+    """How many the text is of; 1 where it does not say."""
     finish: Literal["stop", "length", "cancelled", "error", "lost"]
     """`lost`: the engine goes on, and this answer cannot."""
     prompt_tokens: int
@@ -37,8 +41,17 @@ class Piece(TypedDict, total=False):
     turns_cut: int
     """With the first token of a request that let turns be cut."""
     error: dict[str, Any]
+    vectors: list[str]
+    """In place of text: float32, little-endian, as base64."""
     logprobs: list[Scored]
     """The tokens whose text this piece begins, where they were asked for."""
+
+
+class AdapterSource(TypedDict):
+    """An adapter on the engine's model."""
+
+    name: str
+    folder: str
 
 
 class GenerateRequest(TypedDict):
@@ -56,8 +69,19 @@ class GenerateRequest(TypedDict):
     stop: list[str]
     logprobs: NotRequired[int]
     """Tell how likely each token was, and so many of the likeliest in its place."""
+    adapter: NotRequired[AdapterSource]
+    """Answer with this adapter; loaded when it is not yet."""
     cut_turns: bool
     """Whether the oldest turns may be left out so that the rest fits."""
+
+
+class EmbedRequest(TypedDict):
+    """Texts to make vectors of, for a child that was started for that."""
+
+    op: str
+    id: str
+    inputs: list[str | list[int]]
+    """Each a text, or the ids of one."""
 
 
 class PromptRefusedError(Exception):

@@ -4,20 +4,23 @@ Requests take turns step by step, so that each goes on and a cancelled one ends 
 `generate` token by token.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from simorgh_inference.engine import adapter_folders
+from simorgh_inference.engine.adapters import Adapter, Adapters
 from simorgh_inference.engine.intake import GREEDY_BELOW, Answer, Intake
 from simorgh_inference.engine.onnx_model import ONNX_FILE, OnnxModel
 from simorgh_inference.engine.protocol import GenerateRequest, Piece
 
-ADAPTER_FILE = "adapter_config.json"
-_WRITERS = {
+WRITERS = {
     name
     for names in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
     for name in ([names] if isinstance(names, str) else names)
@@ -30,6 +33,7 @@ class _Sequence:
     answer: Answer
     generator: torch.Generator
     next_ids: list[int]
+    adapter: Adapter | None = None
     past: Any = None
 
 
@@ -37,13 +41,14 @@ class TransformersEngine:
     """One model and the requests that it works on."""
 
     def __init__(self, folder: Path) -> None:
-        self._model = _load(folder).eval()
+        self._model = load_merged(folder).eval()
         configured = self._model.generation_config.eos_token_id
         self._intake = Intake(
             AutoTokenizer.from_pretrained(folder, trust_remote_code=False),
             configured if isinstance(configured, list) else [configured],
             int(self._model.config.max_position_embeddings),
         )
+        self._adapters = Adapters(self._model, self._intake) if isinstance(self._model, nn.Module) else None
         self._active: dict[str, _Sequence] = {}
 
     @property
@@ -61,11 +66,16 @@ class TransformersEngine:
 
         Raises: PromptRefusedError, or whatever the model's chat template raises.
         """
-        taken = self._intake.take(request)
+        try:
+            adapter = self._adapter(request)
+        except ValueError as error:
+            params = {"model": request["adapter"]["name"], "reason": str(error)}
+            return Piece(id=request["id"], finish="error", error={"code": "model_unservable", "params": params})
+        taken = (self._intake if adapter is None else adapter.intake).take(request)
         if not isinstance(taken, Answer):
             return taken
         generator = torch.Generator().manual_seed(request["seed"] if request["seed"] is not None else torch.seed())
-        self._active[request["id"]] = _Sequence(taken, generator, next_ids=taken.prompt)
+        self._active[request["id"]] = _Sequence(taken, generator, taken.prompt, adapter)
         return None
 
     def cancel(self, request_id: str) -> None:
@@ -81,7 +91,16 @@ class TransformersEngine:
                 self._active.pop(piece["id"], None)
         return pieces
 
+    def _adapter(self, request: GenerateRequest) -> Adapter | None:
+        if "adapter" not in request:
+            return None
+        if self._adapters is None:
+            raise ValueError("its base is kept in a form that takes no adapters")
+        return self._adapters.get(request["adapter"]["name"], Path(request["adapter"]["folder"]))
+
     def _advance(self, sequence: _Sequence) -> Piece:
+        if self._adapters is not None:
+            self._adapters.using = sequence.adapter
         output = self._model(input_ids=torch.tensor([sequence.next_ids]), past_key_values=sequence.past, use_cache=True)
         sequence.past = output.past_key_values
         logits_V, request = output.logits[0, -1], sequence.answer.request
@@ -95,11 +114,11 @@ class TransformersEngine:
         return sequence.answer.add(token, float(logprobs_V[token]), top)
 
 
-def _load(folder: Path) -> Any:
+def load_merged(folder: Path) -> Any:
     """The weights in float32; an adapter is merged into the base that lies in its folder."""
     if (folder / ONNX_FILE).is_file():
         return OnnxModel(folder)
-    if not (folder / ADAPTER_FILE).is_file():
+    if not (folder / adapter_folders.CONFIG).is_file():
         return load_whole(folder)
     base = folder / "base"
     if not base.is_dir():
@@ -118,17 +137,23 @@ def load_whole(folder: Path) -> Any:
     if not (folder / "config.json").is_file():
         raise ValueError("its weights lie without the config.json and the tokenizer of its model")
     named = AutoConfig.from_pretrained(folder, trust_remote_code=False).architectures or []
-    if named and not set(named) & _WRITERS:
+    if named and not set(named) & WRITERS:
         raise ValueError(f"its architecture is {named[0]}, which does not go on with a text")
     gguf = sorted(folder.glob("*.gguf"))
     how = {"gguf_file": gguf[0].name} if gguf else {"use_safetensors": True}
     model, found = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, **how
     )
+    refuse_missing(found)
+    return model
+
+
+def refuse_missing(found: Mapping[str, Any], but: str | None = None) -> None:
+    """Raises: ValueError where weights are missing, other than those whose name begins with `but`."""
     unfit = sorted([*found["missing_keys"], *(str(key) for key in found["mismatched_keys"])])
+    unfit = [name for name in unfit if but is None or not name.startswith(but)]
     if unfit:
         raise ValueError(f"{len(unfit)} of its weights are missing or have another shape, such as {unfit[0]}")
-    return model
 
 
 def _choose(logits_V: torch.Tensor, request: GenerateRequest, generator: torch.Generator) -> int:

@@ -35,7 +35,7 @@ async def readyz(request: Request) -> JSONResponse:
 async def prometheus(request: Request) -> Response:
     """Prometheus metrics."""
     host: EngineHost = request.app.state.host
-    children = host.loaded().values()
+    children = set(host.loaded().values())  # several models may share one
     metrics.ENGINES_LOADED.set(len(children))
     metrics.REQUESTS_HELD.set(sum(child.num_active for child in children))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
