@@ -62,6 +62,7 @@ ROUTES = (
     "openai.models",
     "openai.chat",
     "openai.completions",
+    "openai.embeddings",
     "openai.audio",
     "openai.files",
     "openai.batches",

@@ -11,7 +11,7 @@ from simorgh_inference.launching import ENGINE_COMMAND
 from simorgh_inference.middleware import KeyCheck, RequestContext
 from simorgh_inference.priority import Priorities
 from simorgh_inference.registry import ModelSource
-from simorgh_inference.routes import chat, completions, health, models
+from simorgh_inference.routes import chat, completions, embeddings, health, models
 from simorgh_inference.settings import ServerSettings
 from simorgh_shared.probing import Probe
 
@@ -30,7 +30,7 @@ def create_app(
         await app.state.host.close()
 
     app = FastAPI(title="Simorgh inference", lifespan=lifespan)
-    for routes in (health, models, chat, completions):
+    for routes in (health, models, chat, completions, embeddings):
         app.include_router(routes.router)
     add_error_handlers(app)
     if settings.internal_key is not None:

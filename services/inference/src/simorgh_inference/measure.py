@@ -20,10 +20,10 @@ async def measured(pieces: AsyncGenerator[dict[str, Any], None], num_choices: in
                 finish = piece.get("finish")
                 if finish == "error":
                     outcome = "refused"
-                else:  # a piece is a token
+                else:
                     num_open -= finish is not None
                     outcome = finish if finish and not num_open else outcome
-                    metrics.TOKENS.inc()
+                    metrics.TOKENS.inc(piece.get("tokens", 1) if "text" in piece else 0)
                     if is_first:
                         metrics.FIRST_TOKEN_SECONDS.observe(time.monotonic() - began)
                 is_first = False

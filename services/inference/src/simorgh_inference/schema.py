@@ -14,6 +14,9 @@ from pydantic_core import PydanticCustomError
 MOST_CHOICES = 8
 _MOST_CHARACTERS = 1_000_000
 _MOST_PROMPTS = 32
+_MOST_INPUTS = 2048
+_Text = Annotated[str, Field(min_length=1, max_length=_MOST_CHARACTERS)]
+_Ids = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=_MOST_CHARACTERS)]
 _SHOWN_CHARACTERS = 80
 _NOT_SUPPORTED = "not_supported"
 
@@ -242,7 +245,32 @@ class CompletionRequest(_Fields):
         ]
 
 
-REQUESTS: dict[str, type[BaseModel]] = {"/v1/chat/completions": ChatRequest, "/v1/completions": CompletionRequest}
+class EmbeddingRequest(_Fields):
+    """Texts to make vectors of, each as a text or as token ids."""
+
+    model: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")
+    input: list[_Text | _Ids] = Field(min_length=1, max_length=_MOST_INPUTS)
+    encoding_format: Literal["float", "base64"] = "float"
+    user: str | None = None
+
+    dimensions: Annotated[Any, _only(says="a part of a vector is no vector of these models")] = None
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _as_list(cls, given: object) -> object:
+        is_one = isinstance(given, str) or (isinstance(given, list) and given and isinstance(given[0], int))
+        return [given] if is_one else given
+
+    def for_engine(self) -> dict[str, Any]:
+        """The request as it crosses the socket."""
+        return {"op": "embed", "inputs": self.input}
+
+
+REQUESTS: dict[str, type[BaseModel]] = {
+    "/v1/chat/completions": ChatRequest,
+    "/v1/completions": CompletionRequest,
+    "/v1/embeddings": EmbeddingRequest,
+}
 """What each route takes."""
 
 

@@ -275,6 +275,8 @@ _EN: dict[str, str] = {
     "engine_busy": "The model has as many requests as it takes. Try again in {retry_after_s} s.",
     "model_damaged": "The file {path} of model {model} is missing or damaged in storage, so the model cannot be loaded. Restore the file from a backup, or make the model again and ask for its new version.",
     "model_no_chat": "The model {model} cannot answer texts: {reason}. Name a model of text: GET /api/models lists all of them.",
+    "model_no_embeddings": "The model {model} gives no embeddings: {reason}. Choose another model.",
+    "input_too_long": "The text number {at} of input has {tokens} tokens; the model's window holds {context_tokens}. Split it.",
     "model_unservable": "The model {model} cannot be chatted with: {reason}. Choose another model, or convert this one.",
     "models_memory_full": "The models in use leave no memory for {model}. Try again in {retry_after_s} s.",
     "engine_start_failed": "The engine of model {model} did not start: {reason}",

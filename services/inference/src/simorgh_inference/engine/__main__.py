@@ -7,9 +7,11 @@ import queue
 import socket
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
+from simorgh_inference.engine.outbox import Outbox
 from simorgh_inference.engine.protocol import PromptRefusedError
 from simorgh_inference.engine.warm_up import warm_up
 from simorgh_shared.child.entry import die_with_parent
@@ -27,6 +29,7 @@ def main() -> int:
     parser.add_argument("--converted", type=Path, help="the model for OpenVINO; without it transformers serves")
     parser.add_argument("--precision", choices=("f32", "bf16", "int8"), default="f32")
     parser.add_argument("--cache-bytes", type=int, default=1 << 30, help="for the keys and values of all requests")
+    parser.add_argument("--task", choices=("generate", "embed"), default="generate")
     arguments = parser.parse_args()
     die_with_parent()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -40,7 +43,8 @@ def main() -> int:
                 raise  # the machine's fault: another start may help
             _send(connection, {"unfit": _reason(error, arguments.model_dir)})
             return 0
-        warm_up(engine)
+        if arguments.task == "generate":
+            warm_up(engine)
         _send(connection, {"ready": {**engine.ready, "pid": os.getpid()}})
         _serve(engine, connection)
     return 0
@@ -48,6 +52,10 @@ def main() -> int:
 
 def _load(arguments: argparse.Namespace) -> Any:
     # Imported here because torch and OpenVINO read the environment when they are loaded, and one is enough.
+    if arguments.task == "embed":
+        from simorgh_inference.engine.embedding_engine import EmbeddingEngine
+
+        return EmbeddingEngine(arguments.model_dir)
     if arguments.converted is not None:
         from simorgh_inference.engine.openvino_engine import OpenvinoEngine
 
@@ -67,6 +75,7 @@ def _serve(engine: Any, connection: socket.socket) -> None:
     """Take what has come, make a step, send what it gave: until the parent closes the socket."""
     inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(connection, inbox), daemon=True).start()
+    outbox = Outbox(lambda pieces: _send(connection, {"step": pieces}), time.monotonic)
     while True:
         pieces = []
         while engine.is_idle or not inbox.empty():
@@ -75,6 +84,7 @@ def _serve(engine: Any, connection: socket.socket) -> None:
                 return
             if message["op"] == "cancel":
                 engine.cancel(message["id"])
+                outbox.forget(message["id"])
             else:
                 # Said at once and not with the step, which may be long: what the front does not hear of it sends again.
                 _send(connection, {"step": [{"id": message["id"], "taken": True}]})
@@ -82,9 +92,7 @@ def _serve(engine: Any, connection: socket.socket) -> None:
                 if refused is not None:
                     pieces.append(refused)
                     break
-        pieces += engine.step()
-        if pieces:
-            _send(connection, {"step": pieces})
+        outbox.add([*pieces, *engine.step()])
 
 
 def _add(engine: Any, message: dict[str, Any]) -> Any:

@@ -69,4 +69,6 @@ def joined(former: Piece, piece: Piece) -> Piece:
         both["tokens"] = former.get("tokens", 1) + piece.get("tokens", 1)
     if "logprobs" in former or "logprobs" in piece:
         both["logprobs"] = former.get("logprobs", []) + piece.get("logprobs", [])
+    if "vectors" in former and "vectors" in piece:
+        both["vectors"] = former["vectors"] + piece["vectors"]
     return both

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from simorgh_inference.host import EngineHost
+from simorgh_inference.host import EMBEDS, EngineHost
 
 router = APIRouter()
 _TOLD = ("engine", "engine_reason", "precision", "context_tokens")
@@ -19,7 +19,7 @@ async def list_models(request: Request) -> dict[str, Any]:
     host: EngineHost = request.app.state.host
     cached = await run_in_threadpool(host.source.cached)
     loaded = host.loaded()
-    created = {model: child.started_at for model, child in loaded.items()} | dict(cached)
+    created = {model.removesuffix(EMBEDS): child.started_at for model, child in loaded.items()} | dict(cached)
     data = [
         {"id": model, "object": "model", "created": int(created[model]), "owned_by": "simorgh"}
         | ({"simorgh": {name: loaded[model].ready.get(name) for name in _TOLD}} if model in loaded else {})
