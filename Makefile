@@ -16,7 +16,7 @@ TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients bench-ingest bench-train bench-checkpoint bench-voice lock clean clean-data
+.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients bench-ingest bench-train bench-checkpoint bench-voice bench-serve lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -117,6 +117,12 @@ bench-voice: $(STAMP) $(WHISPER)/model.bin ## Hearing and speaking through the A
 	  $(UV) venv --quiet --clear --python $(BIN)/python $(VENV)/bench-voice && \
 	  UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) pip install --quiet --python $(VENV)/bench-voice/bin/python $(TORCH_SOURCE) $(TORCH) openai-whisper==20250625; }
 	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/voice.py --whisper $(WHISPER) --peers $(VENV)/bench-voice/bin/python
+
+bench-serve: $(STAMP) ## Chat over HTTP beside the engine alone and beside `transformers serve` (installs that into an environment of its own)
+	[ -d $(VENV)/bench-serve/lib/python3.11/site-packages/uvicorn ] || { \
+	  $(UV) venv --quiet --clear --python $(BIN)/python $(VENV)/bench-serve && \
+	  UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) pip install --quiet --python $(VENV)/bench-serve/bin/python $(TORCH_SOURCE) $(TORCH) "transformers[serving]==$$($(BIN)/python -c 'import transformers; print(transformers.__version__)')"; }
+	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/serve.py --peers $(VENV)/bench-serve/bin/python
 
 lock: ## Compile constraints.txt anew from the distributions (needs .venv with uv)
 	$(BIN)/python -c "import tomllib, sys; [print(d) for f in sys.argv[1:] for p in [tomllib.load(open(f, 'rb'))['project']] \
