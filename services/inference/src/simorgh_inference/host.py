@@ -178,16 +178,20 @@ class EngineHost:
         if lost is not None:
             await lost.close()
         folder = await run_in_threadpool(self.source.folder, model.removesuffix(EMBEDS))
-        is_transformers = self._is_transformers
-        seat = await run_in_threadpool(sharing.seat, self.source, model, folder, is_transformers=is_transformers)
         try:
-            if seat is not None and not model.endswith(EMBEDS):
+            if (seat := await self._seat(model, folder)) is not None:
                 return await self._sit_down(model, seat)
             await self._make_room(model, folder)
             child = self._children[model] = await self._start(model, folder)
         finally:
             self._room.release(model)
         return child
+
+    async def _seat(self, model: str, folder: Path) -> sharing.Seat | None:
+        if model.endswith(EMBEDS):
+            return None
+        is_transformers = self._is_transformers
+        return await run_in_threadpool(sharing.seat, self.source, model, folder, is_transformers=is_transformers)
 
     async def _sit_down(self, model: str, seat: sharing.Seat) -> EngineChild:
         """The child of the model's base, started when there is none."""
