@@ -1,5 +1,6 @@
 """The prompt's ids: transformers' own, and never a special token by the word of a user."""
 
+import resource
 import shutil
 import string
 import time
@@ -69,6 +70,26 @@ def server(
     slow = "{% if messages[-1]['content'] == 'slow' %}" + SLOW_LOOP + "{% endif %}"
     (folder / "chat_template.jinja").write_text(slow + TEMPLATE)
     return serve("--model-dir", str(folder))
+
+
+class TestMemory:
+    @pytest.mark.parametrize(
+        "huge",
+        [
+            "{{ 'x' * 10**11 }}",
+            "{% set ns = namespace(s='x' * 1000) %}{% for a in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+        ],
+    )
+    def test_a_template_that_asks_for_the_whole_machine_is_refused(self, model_folder: Path, huge: str) -> None:
+        """R-CHAT-5: and the process has its memory back."""
+        tokenizer = byte_level(model_folder)
+        tokenizer.chat_template = "{% if messages[0]['content'] == 'huge' %}" + huge + "{% endif %}" + TEMPLATE
+        maker = PromptMaker(tokenizer)
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        with pytest.raises(PromptRefusedError, match="more than 512 MiB"):
+            maker.encode([{"role": "user", "content": "huge"}])
+        assert resource.getrlimit(resource.RLIMIT_AS) == before
+        assert maker.encode([{"role": "user", "content": "small"}])
 
 
 class TestEncode:

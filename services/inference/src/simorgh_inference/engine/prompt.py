@@ -3,9 +3,12 @@
 It must run in the process's main thread: only there can a signal end a template that computes for too long.
 """
 
+import contextlib
 import re
+import resource
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +22,7 @@ DEFAULT_TEMPLATE = (
 )
 """For a model that brings no chat template: `role: content` a line, then `assistant:`."""
 TEMPLATE_CPU_S = 2.0  # templates of released models take a millisecond for a hundred turns
+TEMPLATE_BYTES = 512 << 20  # one line of a template can ask for more than the machine has
 MOST_CHARACTERS = 4_000_000  # some million tokens, and 4 s in which the engine's other requests wait
 _PROBE = [{"role": role, "content": "x"} for role in ("system", "user", "assistant", "user")]
 
@@ -57,12 +61,14 @@ class PromptMaker:
 
     def _render(self, messages: Messages) -> str:
         try:
-            with self._limit:
+            with self._limit, _memory_limit(TEMPLATE_BYTES):
                 return str(
                     self._tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, tokenize=False)
                 )
         except _Expired:
             raise PromptRefusedError(f"it computes for more than {TEMPLATE_CPU_S:g} s") from None
+        except MemoryError:
+            raise PromptRefusedError(f"it needs more than {TEMPLATE_BYTES >> 20} MiB of memory") from None
 
     def _control_tokens(self) -> list[str]:
         """The special tokens, and those that the template writes: some models mark `<|user|>` as no special token."""
@@ -107,3 +113,16 @@ class _CpuLimit:
         if self._is_armed:
             self._is_armed = False
             raise _Expired
+
+
+@contextlib.contextmanager
+def _memory_limit(more_bytes: int) -> Iterator[None]:
+    """Lets this process have so much more address space than it has now, and MemoryError beyond. Its other threads
+    have little to do meanwhile: engines compute in this one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + more_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (most if soft == resource.RLIM_INFINITY else min(soft, most), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
