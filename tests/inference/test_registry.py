@@ -1,5 +1,6 @@
 """Models from the registry: PostgreSQL names the files, storage holds them, the cache is checked."""
 
+import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -190,6 +191,24 @@ class TestRegistrySource:
         assert [source.weights(one) for one in adapters] == [base, base]
         (other_folder / "config.json").write_text("{}")
         assert source.weights(registry.add(other_folder)) != base
+
+    def test_what_is_deleted_or_long_unused_goes(
+        self, registry: Registry, source: RegistrySource, model_folder: Path, tmp_path: Path
+    ) -> None:
+        """R-MODEL-5: with its conversions; what an engine holds stays, and what is asked again comes again."""
+        used, deleted, unused, held = (registry.add(model_folder) for _ in range(4))
+        for version_id in (used, deleted, unused, held):
+            (source.folder(version_id).parent / ".derived" / version_id / "bf16").mkdir(parents=True)
+        with registry.sessions.begin() as session:
+            model_id = session.get_one(ModelVersion, deleted).model_id
+            session.get_one(Model, model_id).deleted_at = sa.func.now()
+        for version_id in (unused, held):
+            os.utime(tmp_path / "cache" / ".used" / version_id, (1, 1))
+        assert source.trim({held}, 3_600) == sorted([deleted, unused])
+        assert set(source.cached()) == {used, held}
+        assert {path.name for path in (tmp_path / "cache" / ".derived").iterdir()} == {used, held}
+        assert source.folder(unused).is_dir()
+        assert source.trim(set(), 3_600) == [held]
 
     def test_a_model_that_there_is_not(self, source: RegistrySource) -> None:
         with pytest.raises(NotFoundError, match="There is no model mver_none"):

@@ -1,9 +1,12 @@
 """Assembles the HTTP front of the inference server."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 
+import structlog
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 
 from simorgh_inference.errors import add_error_handlers
 from simorgh_inference.host import EngineHost
@@ -13,7 +16,10 @@ from simorgh_inference.priority import Priorities
 from simorgh_inference.registry import ModelSource
 from simorgh_inference.routes import chat, completions, embeddings, health, models
 from simorgh_inference.settings import ServerSettings
+from simorgh_shared.domain.errors import AppError
 from simorgh_shared.probing import Probe
+
+log = structlog.get_logger()
 
 
 def create_app(
@@ -26,7 +32,9 @@ def create_app(
         app.state.host = EngineHost(source, settings, engine_command)
         app.state.priorities = Priorities()
         app.state.probes = {part: Probe(check) for part, check in source.parts().items()}
+        trimming = asyncio.create_task(_trim_again_and_again(app.state.host, settings))
         yield
+        trimming.cancel()
         await app.state.host.close()
 
     app = FastAPI(title="Simorgh inference", lifespan=lifespan)
@@ -37,3 +45,15 @@ def create_app(
         app.add_middleware(KeyCheck, key=settings.internal_key.get_secret_value())
     app.add_middleware(RequestContext)
     return app
+
+
+async def _trim_again_and_again(host: EngineHost, settings: ServerSettings) -> None:
+    """Until it is cancelled. A registry that does not answer is asked again next time."""
+    while True:
+        try:
+            gone = await run_in_threadpool(host.source.trim, host.in_use(), settings.cache_unused_s)
+            if gone:
+                log.info("cache_trimmed", num_versions=len(gone), version_ids=gone[:20])
+        except (AppError, OSError) as error:
+            log.warning("cache_not_trimmed", reason=type(error).__name__)
+        await asyncio.sleep(settings.cache_trim_every_s)

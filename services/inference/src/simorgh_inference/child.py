@@ -17,6 +17,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from simorgh_inference import metrics
+from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.ids import new_id
 
 log = structlog.get_logger()
@@ -30,6 +31,15 @@ class EngineLostError(Exception):
     def __init__(self, was_taken: bool = False) -> None:
         super().__init__(was_taken)
         self.was_taken = was_taken
+
+
+class RequestExpiredError(AppError):
+    """The request's time was over before its answer."""
+
+    status = 504
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__("request_expired", timeout_s=timeout_s)
 
 
 class _Held:

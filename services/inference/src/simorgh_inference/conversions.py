@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -82,6 +82,11 @@ class Conversions:
         if "unfit" in record:
             return self._fallback(model, str(record["unfit"]))
         return Engine("openvino", "converted", self._arguments(target))
+
+    @property
+    def running(self) -> Collection[str]:
+        """Models that are being converted beside their engine."""
+        return self._tasks.keys()
 
     def without(self, model: str, reason: str) -> Engine:
         """Serve it by transformers: what was converted cannot be loaded."""

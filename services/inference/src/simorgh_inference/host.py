@@ -13,7 +13,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from simorgh_inference import metrics, residency, sharing
-from simorgh_inference.child import EngineChild, EngineLostError
+from simorgh_inference.child import EngineChild, EngineLostError, RequestExpiredError
 from simorgh_inference.conversions import Conversions, Engine
 from simorgh_inference.launching import ENGINE_COMMAND, Launcher, UnfitError
 from simorgh_inference.registry import ModelSource
@@ -25,20 +25,9 @@ from simorgh_shared.spawning import Spawner
 log = structlog.get_logger()
 _MAX_REASONS = 256
 _LOOK_AGAIN_S = 0.1  # for a model in use that has become idle
-
-
 EMBEDS = "#embeddings"
 """Ends the name of the child that makes a model's vectors."""
 _EMBEDDING = Engine("transformers", "it makes the embeddings", ("--task", "embed"))
-
-
-class RequestExpiredError(AppError):
-    """The request's time was over before its answer."""
-
-    status = 504
-
-    def __init__(self, timeout_s: float) -> None:
-        super().__init__("request_expired", timeout_s=timeout_s)
 
 
 class EngineHost:
@@ -144,6 +133,10 @@ class EngineHost:
                     return False
             await self.child(model)
         return True
+
+    def in_use(self) -> set[str]:
+        """The models whose files an engine holds, or will."""
+        return {name.removesuffix(EMBEDS) for name in (*self._children, *self._loads, *self._conversions.running)}
 
     async def close(self) -> None:
         """End all children."""

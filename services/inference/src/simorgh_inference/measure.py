@@ -6,8 +6,7 @@ from contextlib import aclosing
 from typing import Any
 
 from simorgh_inference import metrics
-from simorgh_inference.child import EngineLostError
-from simorgh_inference.host import RequestExpiredError
+from simorgh_inference.child import EngineLostError, RequestExpiredError
 from simorgh_shared.domain.errors import AppError
 
 

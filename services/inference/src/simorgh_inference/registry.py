@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,9 +13,10 @@ import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from simorgh_inference import trimming
 from simorgh_shared import health
 from simorgh_shared.db.engine import make_sessions
-from simorgh_shared.db.models import ModelVersion
+from simorgh_shared.db.models import Model, ModelVersion
 from simorgh_shared.domain.errors import AppError, InvalidInputError, NotFoundError, UnavailableError
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore
@@ -46,6 +47,10 @@ class ModelSource(Protocol):
 
     def derived(self, model: str) -> Path | None:
         """Where what is made of a model may be kept; None for a folder that may change."""
+        ...
+
+    def trim(self, in_use: Collection[str], unused_s: float) -> list[str]:
+        """Remove what is kept of models that are gone or unused for so long, but of those in use; their names."""
         ...
 
     def cached(self) -> Mapping[str, float]:
@@ -83,6 +88,11 @@ class FolderSource:
         del model
         return None
 
+    def trim(self, in_use: Collection[str], unused_s: float) -> list[str]:
+        """Nothing: the folder is its owner's."""
+        del in_use, unused_s
+        return []
+
     def cached(self) -> Mapping[str, float]:
         """The folder, where it holds a model."""
         for name in ("config.json", "adapter_config.json"):
@@ -117,7 +127,9 @@ class RegistrySource:
         an object is gone or damaged in storage.
         """
         try:
-            return self._folders.folder(model, self._files(model))
+            folder = self._folders.folder(model, self._files(model))
+            trimming.mark_used(self._cache_dir, model)
+            return folder
         except ArtifactLostError as error:
             log.error("model_damaged", model=model, path=error.path)
             raise AppError("model_damaged", model=model, path=error.path) from error
@@ -130,7 +142,14 @@ class RegistrySource:
 
     def derived(self, model: str) -> Path | None:
         """A folder of the cache that is no model."""
-        return self._cache_dir / ".derived" / model
+        return self._cache_dir / trimming.DERIVED / model
+
+    def trim(self, in_use: Collection[str], unused_s: float) -> list[str]:
+        """Remove folders and conversions of versions that are deleted or were not loaded for so long.
+
+        Raises: UnavailableError when the database does not answer.
+        """
+        return trimming.trim(self._cache_dir, self._living, in_use, unused_s)
 
     def cached(self) -> Mapping[str, float]:
         """Versions whose folder lies in the cache."""
@@ -139,6 +158,11 @@ class RegistrySource:
     def parts(self) -> Mapping[str, health.Check]:
         """Database and storage."""
         return {"database": health.database(self._engine), "storage": health.storage(self._store)}
+
+    def _living(self, models: Collection[str]) -> Collection[str]:
+        query = sa.select(ModelVersion.id).join(Model, Model.id == ModelVersion.model_id)
+        with _database_errors(), self._sessions() as session:
+            return session.scalars(query.where(ModelVersion.id.in_(models), Model.deleted_at.is_(None))).all()
 
     def _files(self, model: str) -> Sequence[Entry]:
         with _database_errors(), self._sessions() as session:

@@ -20,6 +20,9 @@ class EngineSettings(SimorghSettings):
     """For the keys and values of all requests of a model: those that do not fit wait."""
     models_memory_bytes: int | None = Field(None, gt=0)
     """For all loaded models together; None is three quarters of the machine's memory."""
+    cache_trim_every_s: float = Field(3_600.0, gt=0)
+    cache_unused_s: float = Field(30 * 86_400.0, gt=0)
+    """The folder and the conversions of a version that was not loaded for so long go; storage has the files."""
     conversion_timeout_s: float = Field(1800.0, gt=0)
 
 
