@@ -16,7 +16,7 @@ TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients bench-ingest bench-train bench-checkpoint bench-voice bench-serve lock clean clean-data
+.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients trial-optimize bench-ingest bench-train bench-checkpoint bench-voice bench-serve lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ trial-champion: $(SMOLLM2)/model.safetensors ## The alias champion moves under t
 
 trial-clients: $(SMOLLM2)/model.safetensors ## 200 clients that connect, stream and leave at random (5 minutes)
 	$(BIN)/python benchmarks/clients.py --model $(SMOLLM2)
+
+trial-optimize: $(SMOLLM2)/model.safetensors ## Each optimisation through the API, chatted with, and what its report says (an hour)
+	$(BIN)/python benchmarks/optimisations.py --model $(SMOLLM2)
 
 bench-ingest: $(STAMP) ## An upload through the gateway, checked and stored, beside a bare decoding loop over the same file
 	$(BIN)/python benchmarks/ingest.py

@@ -10,6 +10,7 @@ import pytest
 from tests.api.chat.conftest import silent_world, world
 from tests.api.chat.world import World, ok, refused
 from tests.api.models.test_served import send
+from tests.api.optimizations.asking import OPTIMIZATIONS, SHORT, chats, optimize, version_of, wait_for
 from tests.support.gateway import Account
 from tests.trainer_worker.optimize.test_methods import make_adapter
 from tests.trainer_worker.training.foreign import make_model
@@ -17,8 +18,6 @@ from tests.trainer_worker.training.work_folder import questions
 
 __all__ = ["silent_world", "world"]
 ROWS = questions(4)
-SHORT = {"dataset": "rows", "prompts": 3, "max_tokens": 4}
-OPTIMIZATIONS = "/api/optimizations"
 
 
 @pytest.fixture(scope="module")
@@ -33,35 +32,6 @@ def owner(silent_world: World, sign_up: Callable[[], Account], tmp_path_factory:
     files = {"dataset": ("rows.jsonl", lines), "test": ("test.jsonl", lines)}
     ok(made.client.post("/api/datasets/upload", files=files, data={"name": "rows"}))
     return made
-
-
-def optimize(owner: Account, world: World, **body: Any) -> dict[str, Any]:
-    """The optimisation, once it has succeeded."""
-    started = ok(owner.client.post(OPTIMIZATIONS, json=SHORT | body), 202)
-    found: dict[str, Any] = {}
-
-    def ended() -> bool:
-        found.update(ok(owner.client.get(f"{OPTIMIZATIONS}/{started['job']['id']}")))
-        return found["job"]["finished_at"] is not None
-
-    world.engine.wait(ended, "the optimisation has ended", within_s=240)
-    assert found["job"]["status"] == "succeeded", found["job"]["error"]
-    return found
-
-
-def chats(owner: Account, world: World, found: dict[str, Any], engine: str) -> None:
-    """The version that was made answers as any other (R-OPT-3)."""
-    body = {"model": found["model_version_id"], "messages": [{"role": "user", "content": "سلام"}], "max_tokens": 4}
-    answer = owner.client.post("/v1/chat/completions", json=body, timeout=120)
-    assert answer.status_code == 200, answer.text
-    assert 1 <= answer.json()["usage"]["completion_tokens"] <= 4
-    assert world.loaded()[found["model_version_id"]]["engine"] == engine
-
-
-def version_of(owner: Account, version_id: str) -> dict[str, Any]:
-    model = ok(owner.client.get(f"/api/models/{version_id}"))
-    found: dict[str, Any] = next(one for one in model["versions"] if one["version_id"] == version_id)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +83,21 @@ class TestPruned:
         said = refused(answer, 409, "alias_gate_missed")
         assert "tokens/s where" in said
         assert "1000 times is asked for" in said
+
+    def test_measured_again_it_finds_the_same(
+        self, owner: Account, silent_world: World, pruned: dict[str, Any]
+    ) -> None:
+        """R-OPT-2: the figures of a report can be recomputed; a check makes no version."""
+        path = f"{OPTIMIZATIONS}/{pruned['job']['id']}/check"
+        found = wait_for(owner, silent_world, ok(owner.client.post(path), 202)["job"]["id"])
+        assert (found["check_of"], found["model_version_id"]) == (pruned["job"]["id"], None)
+        differences = {one["name"]: one for one in found["differences"]}
+        assert differences["after.perplexity"]["reported"] == pruned["report"]["after"]["perplexity"]
+        repeated = [one["repeats"] for one in differences.values() if one["repeats"] is not None]
+        assert len(repeated) == 11
+        assert all(repeated), found["differences"]
+        assert differences["before.tokens_per_s"]["repeats"] is None
+        assert len(ok(owner.client.get("/api/models/foreign-prune-magnitude"))["versions"]) == 1
 
     def test_it_is_in_the_list(self, owner: Account, pruned: dict[str, Any]) -> None:
         found = ok(owner.client.get(f"{OPTIMIZATIONS}?status=succeeded"))

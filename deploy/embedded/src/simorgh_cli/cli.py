@@ -24,6 +24,7 @@ _COMMANDS: Mapping[str, str] = {
     "speak": "have a text spoken into an audio file",
     "evaluate-speech": "compare models by what they hear in an audio set",
     "optimize": "make a smaller or faster form of a model, measured before and after",
+    "optimizations": "list them, show their reports, and measure those again",
     "jobs": "list and cancel jobs of every kind",
     "models": "upload, list, look at, download, verify and delete models",
     "status": "show a platform's processes or parts, and its active jobs",

@@ -141,6 +141,17 @@ class OptimizationReport(BaseModel):
     threads: int
 
 
+class DifferenceView(BaseModel):
+    """A figure of a report, and what measuring it again gave."""
+
+    name: str
+    """Such as `after.perplexity`."""
+    reported: float
+    found: float
+    repeats: bool | None
+    """Whether both are the same, within 1e-3 of the larger; null for times and memory, which are never the same."""
+
+
 class OptimizationView(BaseModel):
     """An optimisation: its job, and once that has succeeded the report and the version that it made."""
 
@@ -152,3 +163,7 @@ class OptimizationView(BaseModel):
     promotable: bool | None
     """False where the gate was missed: such a version becomes nobody's champion."""
     report: OptimizationReport | None
+    check_of: str | None = None
+    """The optimisation whose report was measured again: then there is no new version."""
+    differences: list[DifferenceView] | None = None
+    """Of a check alone: the reported figures beside those that were found."""

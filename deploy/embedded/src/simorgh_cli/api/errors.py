@@ -53,8 +53,8 @@ _IN_OUR_WORDS: Sequence[tuple[re.Pattern[str], str]] = tuple(
             r"Wait for it with: simorgh evaluate-speech --job \1",
         ),
         (
-            r"GET /api/optimizations/\S+ shows how far it is\.",
-            "How far it is tells the API that is described at /docs.",
+            r"GET /api/optimizations/(\S+) shows how far it is\.",
+            r"See how far it is with: simorgh optimizations show \1",
         ),
         (
             r"GET /api/models/[^\s/]+/aliases lists those that there are\.",

@@ -17,3 +17,14 @@ def get(connection: Connection, job_id: str) -> dict[str, Any]:
     """How far it is, with its report once that is there."""
     data: dict[str, Any] = connection.get(f"{_PATH}/{quoted(job_id)}")["data"]
     return data
+
+
+def check(connection: Connection, job_id: str) -> str:
+    """Have both forms measured again; the id of the job that does it."""
+    return str(connection.call("POST", f"{_PATH}/{quoted(job_id)}/check", {})["data"]["job"]["id"])
+
+
+def listed(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """The newest first."""
+    data: list[dict[str, Any]] = connection.get(f"{_PATH}?limit={limit}")["data"]
+    return data

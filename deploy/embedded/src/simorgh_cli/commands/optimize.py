@@ -55,7 +55,7 @@ def optimize(invocation: Invocation, model: str, watch: bool, **said: Any) -> in
         note(f"This takes a while: job {job_id}.")
         if watch:
             try:
-                _wait(connection, job_id)
+                wait(connection, job_id)
             except KeyboardInterrupt:
                 note(f"Left job {job_id} alone: it goes on.")
                 return _INTERRUPTED
@@ -63,14 +63,14 @@ def optimize(invocation: Invocation, model: str, watch: bool, **said: Any) -> in
         if invocation.as_json:
             write_json(found)
         elif watch:
-            _write(found)
+            write_report(found)
         else:
             say(job_id)
     return 0
 
 
-def _wait(connection: Connection, job_id: str) -> None:
-    """Until it has succeeded.
+def wait(connection: Connection, job_id: str) -> None:
+    """Wait until it has succeeded.
 
     Raises: ConflictError with why it has not, RefusedError, LostError.
     """
@@ -90,7 +90,8 @@ def _wait(connection: Connection, job_id: str) -> None:
     raise ConflictError("api_refused", reason=printable(reason))
 
 
-def _write(found: dict[str, Any]) -> None:
+def write_report(found: dict[str, Any]) -> None:
+    """Before and after side by side, the gate, and what was made."""
     report = found["report"]
     before, after = report["before"], report["after"]
     rows = [
@@ -107,7 +108,8 @@ def _write(found: dict[str, Any]) -> None:
         note(f"Not measured: {printable(reason)}.")
     for reason in report["gate"]["missed"]:
         note(f"! Not promotable: {printable(reason)}.")
-    say(f"Made {printable(found['model_name'])}, version {found['version']}: {found['model_version_id']}")
+    if found["check_of"] is None:
+        say(f"Made {printable(found['model_name'])}, version {found['version']}: {found['model_version_id']}")
 
 
 def _figure(value: float | None, form: str) -> str:

@@ -45,6 +45,17 @@ def get_optimization(session: DbSession, principal: Reader, job_id: str) -> Answ
     return Answer(data=optimizing.view(session, principal.project_id, job_id))
 
 
+@router.post("/{job_id}/check", operation_id="check_optimization", status_code=202)
+def check_optimization(session: DbSession, principal: Writer, notify: Notify, job_id: str) -> Answer[OptimizationView]:
+    """Measure both forms again, on the same rows: a job whose `differences` stand beside what the report says.
+
+    Losses, perplexities, bytes and answers repeat; times and memory are those of the machine at that hour.
+    """
+    check_id = optimizing.queue_check(session, principal, job_id)
+    notify(NOTIFY_JOBS, optimizing.QUEUE)
+    return Answer(data=optimizing.view(session, principal.project_id, check_id))
+
+
 @router.get(
     "/{job_id}/report",
     operation_id="get_optimization_report",

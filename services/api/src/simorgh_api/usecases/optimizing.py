@@ -98,6 +98,26 @@ def queue(session: Session, who: Principal, source: Source, wanted: Optimization
     return enqueue(session, job)
 
 
+def queue_check(session: Session, who: Principal, job_id: str) -> str:
+    """The id of a job that measures both forms again, on the same rows, and makes nothing.
+
+    Raises: NotFoundError, ConflictError while there is no report; LimitedError.
+    """
+    found = view(session, who.project_id, job_id)
+    if found.check_of is not None:
+        return queue_check(session, who, found.check_of)
+    report = require_report(found)
+    spec = found.job.spec | {
+        "check_of": found.job.id,
+        "made_version_id": found.model_version_id,
+        "prompts": report.agreement.prompts,
+    }
+    job = NewJob(
+        who.project_id, JobType.OPTIMIZE, QUEUE, spec, created_by=who.user_id, name=f"{found.job.name}, measured again"
+    )
+    return enqueue(session, job)
+
+
 def view(session: Session, project_id: str, job_id: str) -> OptimizationView:
     """An optimisation as far as it has come.
 
@@ -111,14 +131,18 @@ def view_of(job: JobView) -> OptimizationView:
     result: dict[str, Any] = job.result or {}
     found = result.get("report")
     report = OptimizationReport.model_validate(found) if found is not None else None
+    rest = {name: value for name, value in result.items() if name not in ("report", "differences")}
+    check_of = job.spec.get("check_of")
     return OptimizationView(
-        job=job.model_copy(update={"result": {name: value for name, value in result.items() if name != "report"}}),
+        job=job.model_copy(update={"result": rest}),
         model_id=result.get("model_id"),
         model_name=result.get("model_name"),
         model_version_id=result.get("model_version_id"),
         version=result.get("version"),
-        promotable=report.gate.passed if report is not None else None,
+        promotable=report.gate.passed if report is not None and check_of is None else None,
         report=report,
+        check_of=check_of,
+        differences=result.get("differences"),
     )
 
 
