@@ -73,6 +73,8 @@ class TestDetected:
         assert [(one["version_id"], one["storage"], one["cached"], one["loaded"]) for one in found["data"]] == [
             (version_id, "present", None, None)
         ]
+        (listed,) = owner.client.get("/v1/models").json()["data"]
+        assert (listed["simorgh"]["version_id"], listed["simorgh"]["loaded"]) == (version_id, None)
 
     @pytest.mark.parametrize("body", [None, b"cut"])
     def test_an_object_that_is_gone_or_cut_makes_a_version_missing(
@@ -98,6 +100,13 @@ class TestDetected:
         states = {one["version_id"]: (one["storage"], one["cached"], one["loaded"]) for one in found["data"]}
         assert states.pop(asked_id) == ("present", True, True)
         assert set(states.values()) == {("present", False, False)}
+        engines = {one["version_id"]: one["engine"] for one in found["data"] if one["engine"]}
+        assert set(engines) == {asked_id}
+        assert (engines[asked_id]["engine"], engines[asked_id]["device"]) == ("transformers", "cpu")
+        told = {one["simorgh"]["version_id"]: one["simorgh"] for one in owner.client.get("/v1/models").json()["data"]}
+        assert told[asked_id] == engines[asked_id] | {"version_id": asked_id, "loaded": True}
+        assert not any(one["loaded"] for version_id, one in told.items() if version_id != asked_id)
+        assert owner.client.get("/v1/models/asked").json()["simorgh"] == told[asked_id]
 
     def test_pages_reach_every_version_once(self, silent_world: World, sign_up: Callable[[], Account]) -> None:
         """R-API-3."""

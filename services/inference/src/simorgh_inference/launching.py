@@ -79,7 +79,7 @@ class Launcher:
             server.close()
         metrics.ENGINE_STARTS.labels("ready").inc()
         log.info("engine_ready", model=model, pid=process.pid, engine=engine.name, reason=engine.reason)
-        told = {"engine": engine.name, "engine_reason": engine.reason, **ready}
+        told = {"device": "cpu", "engine": engine.name, "engine_reason": engine.reason, **ready}
         return EngineChild(process, reader, writer, told, self._stall_timeout_s, log_path)
 
     async def _first_word(

@@ -57,6 +57,17 @@ class UploadedModelView(VersionView):
     """Files that are no part of a model, such as .gitattributes, and were not kept."""
 
 
+class EngineView(BaseModel):
+    """What serves a loaded model."""
+
+    engine: str
+    engine_reason: str
+    """Why by this one."""
+    precision: str
+    device: str
+    context_tokens: int
+
+
 class DetectedView(VersionView):
     """A version, and where it really lies."""
 
@@ -68,6 +79,8 @@ class DetectedView(VersionView):
     """Whether its folder lies in the inference server's cache; null when that server does not answer."""
     loaded: bool | None
     """Whether an engine holds it now; null when the inference server does not answer."""
+    engine: EngineView | None
+    """That engine; null where it is not loaded, or that is not known."""
 
 
 class DetectedPage(Page[DetectedView]):
@@ -77,6 +90,20 @@ class DetectedPage(Page[DetectedView]):
     """Why `cached` and `loaded` are null."""
 
 
+class ServedView(BaseModel):
+    """What the inference server has of a model: a member of ours in OpenAI's shape."""
+
+    version_id: str
+    """The version that answers."""
+    loaded: bool | None
+    """Whether an engine holds it now; null when the inference server does not answer."""
+    engine: str | None = None
+    engine_reason: str | None = None
+    precision: str | None = None
+    device: str | None = None
+    context_tokens: int | None = None
+
+
 class OpenAIModel(BaseModel):
     """A model that can be asked, in OpenAI's shape."""
 
@@ -84,6 +111,7 @@ class OpenAIModel(BaseModel):
     object: Literal["model"] = "model"
     created: int
     owned_by: Literal["simorgh"] = "simorgh"
+    simorgh: ServedView
 
 
 class OpenAIModelList(BaseModel):

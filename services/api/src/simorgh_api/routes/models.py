@@ -1,5 +1,8 @@
 """Models of the registry: sent, listed, found, deleted (R-MODEL-1, without the hub)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import Request
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
@@ -21,7 +24,7 @@ from simorgh_shared.queue.channels import NOTIFY_JOBS
 from simorgh_shared.schemas.envelope import Answer, Deleted, Page
 from simorgh_shared.schemas.jobs import JobView
 from simorgh_shared.schemas.model_conversions import ConvertModelBody
-from simorgh_shared.schemas.models import DetectedPage, DetectedView, ModelView, UploadedModelView
+from simorgh_shared.schemas.models import DetectedPage, DetectedView, EngineView, ModelView, UploadedModelView
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.manifests import Entry
 
@@ -133,6 +136,10 @@ async def _at_hand(inference: InferenceClient, request: str) -> tuple[ServerMode
         return None, error.message()
 
 
+def _engine(told: Mapping[str, Any]) -> EngineView:
+    return EngineView.model_validate({name: told[name] for name in EngineView.model_fields})
+
+
 def _detected(one: FoundVersion, gone: frozenset[str], at_hand: ServerModels | None) -> DetectedView:
     version_id = one.version.version_id
     return DetectedView(
@@ -142,4 +149,5 @@ def _detected(one: FoundVersion, gone: frozenset[str], at_hand: ServerModels | N
         storage="missing" if not one.blobs or any(blob.key in gone for blob in one.blobs) else "present",
         cached=None if at_hand is None else version_id in at_hand.cached,
         loaded=None if at_hand is None else version_id in at_hand.loaded,
+        engine=None if at_hand is None or version_id not in at_hand.loaded else _engine(at_hand.loaded[version_id]),
     )

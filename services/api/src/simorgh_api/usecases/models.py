@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from simorgh_api.usecases import paging
 from simorgh_shared.db.models import Blob, ManifestEntry, Model, ModelVersion
 from simorgh_shared.db.repositories import models as repository
 from simorgh_shared.domain.errors import NotFoundError
-from simorgh_shared.schemas.models import ModelView, OpenAIModel, VersionView
+from simorgh_shared.schemas.models import ModelView, VersionView
 from simorgh_shared.storage.blobs import StoredBlob
 
 _MAX_LOOKED_AT = 1_000  # objects of one page; each is a request to the storage
@@ -25,6 +26,15 @@ class FoundVersion:
     name: str
     version: VersionView
     blobs: Sequence[StoredBlob]
+
+
+@dataclass(frozen=True)
+class Askable:
+    """A model as `/v1` names it, and the version that answers."""
+
+    name: str
+    version_id: str
+    created_at: datetime
 
 
 def resolve(session: Session, project_id: str, name: str) -> str:
@@ -80,24 +90,24 @@ def delete(session: Session, project_id: str, model: str) -> str:
     return found.id
 
 
-def askable(session: Session, project_id: str) -> list[OpenAIModel]:
-    """All models with a version, newest first."""
-    query = sa.select(Model.id, Model.created_at).where(
-        Model.project_id == project_id,
-        Model.deleted_at.is_(None),
-        sa.exists().where(ModelVersion.model_id == Model.id),
+def askable(session: Session, project_id: str) -> list[Askable]:
+    """All models with a version, newest first; the newest version is what their id means."""
+    query = (
+        repository.versions_of(project_id)
+        .with_only_columns(Model.id, Model.created_at, ModelVersion.id.label("version_id"))
+        .distinct(Model.id)
+        .order_by(Model.id.desc(), ModelVersion.version.desc())
     )
-    rows = session.execute(query.order_by(Model.id.desc()))
-    return [OpenAIModel(id=row.id, created=int(row.created_at.timestamp())) for row in rows]
+    return [Askable(row.id, row.version_id, row.created_at) for row in session.execute(query)]
 
 
-def one_askable(session: Session, project_id: str, name: str) -> OpenAIModel:
+def one_askable(session: Session, project_id: str, name: str) -> Askable:
     """The model that a name means, under that name.
 
     Raises: NotFoundError.
     """
-    model, _ = repository.resolve(session, project_id, name)
-    return OpenAIModel(id=name, created=int(model.created_at.timestamp()))
+    model, version = repository.resolve(session, project_id, name)
+    return Askable(name, version.id, model.created_at)
 
 
 def versions(

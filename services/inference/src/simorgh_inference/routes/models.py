@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from simorgh_inference.host import EMBEDS, EngineHost
 
 router = APIRouter()
-_TOLD = ("engine", "engine_reason", "precision", "context_tokens")
+_TOLD = ("engine", "engine_reason", "precision", "device", "context_tokens")
 """Of a loaded model, in a member of our own."""
 
 
