@@ -112,6 +112,23 @@ class TestAuto:
         assert "adapters" in choice(tmp_path, tmp_path, None, engine="openvino").reason
 
 
+class TestKeptForms:
+    @pytest.mark.parametrize(
+        ("name", "engine", "is_only_one"),
+        [
+            ("openvino_model.xml", "openvino", True),
+            ("model.onnx", "onnxruntime", False),
+            ("a.gguf", "transformers", False),
+        ],
+    )
+    def test_files_decide_whatever_is_set(self, tmp_path: Path, name: str, engine: str, is_only_one: bool) -> None:
+        """R-OPT-3: each form has the one engine that reads it."""
+        (tmp_path / name).write_bytes(b"")
+        chosen = choice(tmp_path, tmp_path, tmp_path / "kept", engine="transformers")
+        assert (chosen.name, chosen.is_only_one) == (engine, is_only_one)
+        assert chosen.reason.startswith("it is kept as ")
+
+
 class TestPrecision:
     @pytest.mark.parametrize("precision", ["bf16", "int8"])
     def test_it_is_told(self, model_folder: Path, precision: str) -> None:

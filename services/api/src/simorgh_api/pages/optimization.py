@@ -29,9 +29,13 @@ def _header(found: OptimizationView, report: OptimizationReport) -> Markup:
     return tag(
         "header",
         tag("h1", tag("bdi", found.model_name or found.job.name, dir="auto")),
-        tag("p", f"{report.method}, version {found.version} · measured on {told}", class_="quiet"),
+        tag("p", f"{report.method}, {_which(found)} · measured on {told}", class_="quiet"),
         tag("p", "Optimisation ", tag("code", found.job.id), f" · {counted(report.threads, 'thread')}", class_="quiet"),
     )
+
+
+def _which(found: OptimizationView) -> str:
+    return f"version {found.version}" if found.check_of is None else f"{found.check_of} measured again"
 
 
 def _verdict(report: OptimizationReport) -> Markup:
