@@ -64,8 +64,8 @@ class OptimizationBody(RequestBody):
         if self.precision is not None and self.method != "gguf":
             raise ValueError(f"precision is a setting of gguf, and the method is {self.method}")
         if not self.method.startswith("prune-"):
-            for name in ("sparsity", "recovery"):
-                if getattr(self, name) is not None:
+            for name, value in (("sparsity", self.sparsity), ("recovery", self.recovery)):
+                if value is not None:
                     raise ValueError(f"{name} is a setting of pruning, and the method is {self.method}")
         if self.head_sparsity is not None and self.method != "prune-structured":
             raise ValueError(f"head_sparsity is a setting of prune-structured, and the method is {self.method}")
