@@ -41,6 +41,14 @@ class TestBodies:
         assert answer.status_code == 422
         assert answer.json()["error"] == says
 
+    @pytest.mark.parametrize("body", [b"\xff\xfe{", b"\x00\x00\x00\x00\x00", b'{"message": "\xe2\x80'])
+    def test_bytes_that_are_no_text(self, client: httpx.Client, body: bytes) -> None:
+        """R-API-3: on both surfaces."""
+        for path in ("/api/chat", "/v1/chat/completions"):
+            answer = client.post(path, content=body, headers={"content-type": "application/json"})
+            assert answer.status_code == 400, answer.text
+            assert "send JSON in UTF-8" in answer.text
+
     @pytest.mark.parametrize(
         ("path", "begins"),
         [

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -121,6 +122,10 @@ def to_problem(request: Request, error: Exception, body_model: type[BaseModel] |
     if isinstance(error, DataError) and "NUL" in str(error.orig):
         message = sentence("invalid_body", {"where": "the request", "reason": "a text holds a NUL character"})
         return Problem(400, "invalid_body", message)
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.BAD_REQUEST:
+        # The framework's word for a body that it could not even decode.
+        reason = "it cannot be read; send JSON in UTF-8"
+        return Problem(400, "invalid_body", sentence("invalid_body", {"where": "the body", "reason": reason}))
     log.error("request_crashed", path=request.url.path, exc_info=error)
     message = sentence("internal_error", {"request_id": request_id(request)})
     return Problem(500, "internal_error", message)
