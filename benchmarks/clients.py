@@ -29,6 +29,8 @@ FIRST_WITHIN_S = 2.0
 _MOST_TOKENS = (4, 64)
 _PAUSE_S = (0.0, 2.0)
 _LOOK_S = 0.5
+_ARRIVAL_S = 20.0
+"""Within so long all clients have come for the first time."""
 
 
 def main() -> int:
@@ -37,10 +39,13 @@ def main() -> int:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=300.0)
-    parser.add_argument("--limit", type=int, default=64, help="requests of the model at a time; the others get 429")
+    parser.add_argument(
+        "--limit", type=int, default=64, help="requests of the model at a time, at most; the others get 429"
+    )
     parser.add_argument("--engine", choices=("openvino", "transformers"), default="openvino")
     arguments = parser.parse_args()
     variables = {"SIMORGH_MAX_WAITING": str(arguments.limit), "SIMORGH_ENGINE": arguments.engine}
+    variables["SIMORGH_FIRST_TOKEN_S"] = str(FIRST_WITHIN_S)
     with running_trial(arguments.model, **variables) as trial:
         warm(trial, "bird", arguments.engine)
         outcomes, memory = asyncio.run(try_out(trial, arguments.clients, arguments.seconds))
@@ -57,7 +62,7 @@ async def try_out(trial: Trial, num_clients: int, seconds: float) -> tuple[list[
     deadline = time.monotonic() + seconds
 
     async def come_and_go(random: Random) -> None:
-        await asyncio.sleep(random.uniform(*_PAUSE_S))
+        await asyncio.sleep(random.uniform(0.0, min(_ARRIVAL_S, seconds / 6)))
         while time.monotonic() < deadline:
             outcome = await one_request(trial, random)
             outcomes.append(outcome)

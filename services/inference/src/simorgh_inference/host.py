@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import functools
 import weakref
-from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,13 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from simorgh_inference import metrics, residency, sharing
+from simorgh_inference.admission import Admission
 from simorgh_inference.child import EngineChild, EngineLostError, RequestExpiredError
 from simorgh_inference.conversions import Conversions, Engine
 from simorgh_inference.launching import ENGINE_COMMAND, Launcher, UnfitError
 from simorgh_inference.registry import ModelSource
 from simorgh_inference.settings import ServerSettings
-from simorgh_shared.domain.errors import AppError, InvalidInputError, LimitedError, NotFoundError, UnavailableError
+from simorgh_shared.domain.errors import AppError, InvalidInputError, NotFoundError, UnavailableError
 from simorgh_shared.engine_folder import EngineFolder
 from simorgh_shared.spawning import Spawner
 
@@ -37,7 +37,7 @@ class EngineHost:
         self, source: ModelSource, settings: ServerSettings, engine_command: Sequence[str] = ENGINE_COMMAND
     ) -> None:
         self.source = source
-        self._max_waiting = settings.max_waiting
+        self._admission = Admission(settings.max_waiting, settings.first_token_s)
         self._room_timeout_s = settings.room_timeout_s
         self._children: dict[str, EngineChild] = {}
         """By model; several share one where their base is the same."""
@@ -49,8 +49,6 @@ class EngineHost:
         self._is_transformers = settings.engine == "transformers"
         self._loads: dict[str, asyncio.Task[EngineChild]] = {}
         """Models that are being loaded: by nobody's request, so that no client who leaves undoes it for the others."""
-        self._held: Counter[str] = Counter()
-        """Requests by model, those that wait for its engine included."""
         self._reasons: dict[str, str] = {}
         """Why a model cannot be served, of the last ones that somebody asked for."""
         self._folder = EngineFolder()
@@ -81,16 +79,16 @@ class EngineHost:
             raise NotFoundError("model_not_found", model=model)
         model = self._key(model + EMBEDS if embeds else model)
         expires_at = asyncio.get_running_loop().time() + self._request_timeout_s
-        if self._held[model] >= self._max_waiting:
-            raise LimitedError("engine_busy", retry_after_s=1)
-        with self._in_use(model):
+        with self._admission.request(model) as ticket:
             for is_last in (False, True):
                 try:
                     async with asyncio.timeout_at(expires_at):
                         child = await self.child(model)
+                    ticket.begin()
                     asked = request | self._adapter(model)
                     async with contextlib.aclosing(child.generate(asked, expires_at)) as pieces:
                         async for piece in pieces:
+                            ticket.first_token()
                             yield piece
                     return
                 except TimeoutError as error:
@@ -126,7 +124,7 @@ class EngineHost:
         model, former = self.source.name(model), self.source.name(former)
         if former not in self.loaded():
             return False
-        with self._in_use(former):
+        with self._admission.in_use(former):
             if model not in self.loaded():
                 needed = residency.needed_bytes(await run_in_threadpool(self.source.folder, model))
                 if self._leaving(model, needed) is None:
@@ -154,17 +152,6 @@ class EngineHost:
         """The one name of a model's child. A model that is asked for both answers and vectors has two."""
         name = model.removesuffix(EMBEDS)
         return self.source.name(name) + model[len(name) :]
-
-    @contextlib.contextmanager
-    def _in_use(self, model: str) -> Iterator[None]:
-        """Count a request, or who is to be treated as one: a model in use is never unloaded."""
-        self._held[model] += 1
-        try:
-            yield
-        finally:
-            self._held[model] -= 1
-            if not self._held[model]:
-                del self._held[model]  # what clients ask for must not stay in memory
 
     async def _load(self, model: str) -> EngineChild:
         lost = self._children.pop(model, None)
@@ -232,7 +219,7 @@ class EngineHost:
     def _leaving(self, model: str, needed_bytes: int) -> list[str] | None:
         """Who has to go so that this model fits; None where those in use leave no room."""
         others = {name: child for name, child in self.loaded().items() if name != model}
-        return self._room.leaving(needed_bytes, others, self._held, self._retired)
+        return self._room.leaving(needed_bytes, others, self._admission.held, self._retired)
 
     async def _start(self, model: str, folder: Path) -> EngineChild:
         """A child with the engine that fits; where it cannot load what was converted, transformers serves."""

@@ -35,6 +35,9 @@ class ServerSettings(EngineSettings):
     """What the gateway has to show; None lets everyone in who reaches the port."""
     max_waiting: int = Field(64, gt=0)
     """Requests of one model at a time; the next one gets 429."""
+    first_token_s: float | None = Field(None, gt=0)
+    """Take only as many at a time as get their first token within this time (at most `max_waiting`); None takes those
+    whatever they wait."""
     load_timeout_s: float = Field(180.0, gt=0)
     room_timeout_s: float = Field(60.0, ge=0)
     """A model that others in use leave no memory for waits so long until they have answered; then it is 503."""
