@@ -166,15 +166,6 @@ class TestRefusals:
         refusal(ask(server, messages=long), 400, "context_length_exceeded")
         refusal(ask(server, max_tokens=CONTEXT_TOKENS), 400, "context_length_exceeded")
 
-    def test_the_likeliest_tokens_where_it_cannot_tell_them(self, server: InferenceServer) -> None:
-        """R-CHAT-1: told by its name, plain and streamed, with what to do."""
-        if engine_of(server) == "transformers":
-            pytest.skip("it tells them")
-        for stream in (False, True):
-            given = ask(server, logprobs=True, top_logprobs=2, stream=stream)
-            assert "SIMORGH_ENGINE=transformers" in refusal(given, 400, "invalid_parameter")
-            assert given.json()["error"]["param"] == "top_logprobs"
-
 
 class TestLogprobs:
     def test_they_are_those_of_transformers(self, server: InferenceServer, model: tuple[Any, Any]) -> None:
@@ -209,10 +200,14 @@ class TestLogprobs:
         said = b"".join(bytes(one["bytes"]) for one in cut["logprobs"]["content"])
         assert said.decode(errors="replace") == cut["message"]["content"] == text[: text.index(stop)]
 
-    def test_the_likeliest_are_told_in_their_order(self, server: InferenceServer) -> None:
-        """R-CHAT-1: greedy, the first of them is the chosen one."""
-        if engine_of(server) != "transformers":
-            pytest.skip("it cannot tell them")
+    def test_the_likeliest_are_told_in_their_order_or_refused(self, server: InferenceServer) -> None:
+        """R-CHAT-1: greedy, the first of them is the chosen one; a refusal has the name, and what to do."""
+        if engine_of(server) == "openvino":
+            for stream in (False, True):
+                given = ask(server, logprobs=True, top_logprobs=2, stream=stream)
+                assert "SIMORGH_ENGINE=transformers" in refusal(given, 400, "invalid_parameter")
+                assert given.json()["error"]["param"] == "top_logprobs"
+            return
         choice = ask(server, logprobs=True, top_logprobs=3).json()["choices"][0]
         for one in choice["logprobs"]["content"]:
             first, second, third = one["top_logprobs"]
