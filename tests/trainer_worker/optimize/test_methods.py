@@ -112,6 +112,15 @@ class TestPruneStructured:
         found = prune_structured.make(tmp_path / "dead", tmp_path / "output", spec, IDS, 1, rows)
         assert found["logits_deviation"] < 1e-5
 
+    def test_weights_stay_in_the_type_that_they_came_in(self, source: Path, tmp_path: Path) -> None:
+        """R-OPT-1: a smaller model has fewer bytes, though it is computed in float32."""
+        load_model(source).to(torch.bfloat16).save_pretrained(tmp_path / "half")
+        copy_companions(source, tmp_path / "half", with_config=False)
+        rows = learnt(source, tmp_path)
+        prune_structured.make(tmp_path / "half", tmp_path / "output", {}, IDS, 1, rows)
+        before, after = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("half", "output"))
+        assert after < before
+
     def test_too_little_is_refused(self, source: Path, tmp_path: Path) -> None:
         with pytest.raises(InvalidInputError, match="no whole neuron or head"):
             prune_structured.make(source, tmp_path / "output", {"sparsity": 0.01}, IDS, 1, learnt(source, tmp_path))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from simorgh_trainer.optimize.methods.folders import copy_companions
+from simorgh_trainer.optimize.methods.folders import copy_companions, save_as_kept
 from simorgh_trainer.optimize.methods.likeness import compare_logits
 from simorgh_trainer.optimize.recovery import recover
 from simorgh_trainer.optimize.runtimes import TransformersRuntime, load_model
@@ -36,11 +36,11 @@ def make(
                 weight[is_zero] = 0.0
 
         found["recovery"] = recover(model, learnt, spec["recovery"], threads, put_back)
-    model.save_pretrained(output)
+    num_zeros = sum(int((weight == 0).sum()) for weight in weights)
+    save_as_kept(model, source, output)
     copy_companions(source, output, with_config=False)
     before = TransformersRuntime(load_model(source), threads)
     found |= compare_logits(before, TransformersRuntime(load_model(output), threads), ids, None)
-    num_zeros = sum(int((weight == 0).sum()) for weight in weights)
     return found | {"pruned_weights": sum(weight.numel() for weight in weights), "zeros": num_zeros}
 
 

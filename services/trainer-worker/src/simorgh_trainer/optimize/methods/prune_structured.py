@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from simorgh_shared.domain.errors import InvalidInputError
-from simorgh_trainer.optimize.methods.folders import copy_companions
+from simorgh_trainer.optimize.methods.folders import copy_companions, save_as_kept
 from simorgh_trainer.optimize.methods.likeness import compare_logits
 from simorgh_trainer.optimize.recovery import recover
 from simorgh_trainer.optimize.runtimes import TransformersRuntime, load_model
@@ -59,10 +59,9 @@ def make(
     found: dict[str, Any] = {}
     if spec.get("recovery"):
         found["recovery"] = recover(smaller, learnt, spec["recovery"], threads, lambda: None)
-        smaller.save_pretrained(output)
-    found |= compare_logits(
-        TransformersRuntime(load_model(source), threads), TransformersRuntime(smaller, threads), ids, None
-    )
+    save_as_kept(smaller, source, output)
+    before_it = TransformersRuntime(load_model(source), threads)
+    found |= compare_logits(before_it, TransformersRuntime(load_model(output), threads), ids, None)
     after = {"neurons": num_neurons, "heads": config.num_attention_heads, "weights": _num_weights(smaller)}
     return found | {"before": before, "after": after, "calibration_rows": min(len(learnt), _MOST_CALIBRATION)}
 
