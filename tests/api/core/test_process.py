@@ -51,6 +51,16 @@ class TestProcess:
         assert child.returncode == 1
         assert said in child.stderr
 
+    def test_a_port_that_is_taken_ends_it_with_the_reason(self, gateway: Gateway) -> None:
+        """R-OPS-6: a second gateway on the same machine says why, and leaves no process that answers nobody."""
+        script = Path(sysconfig.get_path("scripts")) / "simorgh-api"
+        for _ in range(3):  # what has just begun is ended again, at whatever point it is
+            child = subprocess.run(
+                [sys.executable, str(script)], env=gateway.environment, capture_output=True, text=True, timeout=60
+            )
+            assert child.returncode != 0
+            assert "address already in use" in child.stdout + child.stderr
+
     def test_log_is_json_with_request_ids_and_no_password(self, gateway: Gateway) -> None:
         """R-OPS-6."""
         secret = "geheim-im-protokoll"

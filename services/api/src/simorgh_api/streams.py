@@ -29,6 +29,7 @@ _SILENCE_S = 2.0
 _COMMENT_S = 15.0
 _ASK_AGAIN_S = 2.0  # with a silence before it and the read itself, a right that ended ends the stream within 5 s
 _PAGE = 500
+_CANCEL_AGAIN_S = 0.2
 
 
 class Broadcast:
@@ -45,10 +46,10 @@ class Broadcast:
 
     async def stop(self) -> None:
         """Stop reading."""
-        if self._task is not None:
+        # Once is not enough: redis swallows a cancellation that meets it while it signs in at the server.
+        while self._task is not None and not self._task.done():
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task], timeout=_CANCEL_AGAIN_S)
 
     @contextlib.contextmanager
     def subscribed(self, job_id: str) -> "Any":
