@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.support.environment import inherited
@@ -115,8 +116,16 @@ def _wait_until_ready(url: str, child: subprocess.Popen[bytes], log: Path) -> No
     with httpx.Client(timeout=5) as client:
         while child.poll() is None and time.monotonic() < deadline:
             try:
-                if client.get(f"{url}/readyz").status_code == 200:
+                # By its own socket: another process may have been given the same port meanwhile, and answer there.
+                if client.get(f"{url}/readyz").status_code == 200 and _listens(child.pid):
                     return
             except httpx.TransportError:
                 time.sleep(0.05)
     raise AssertionError(f"the gateway did not become ready:\n{log.read_text()[-4000:]}")
+
+
+def _listens(pid: int) -> bool:
+    try:
+        return any(one.status == psutil.CONN_LISTEN for one in psutil.Process(pid).net_connections("tcp"))
+    except psutil.NoSuchProcess:
+        return False

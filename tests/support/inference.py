@@ -6,7 +6,6 @@
 """
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import httpx
 import pytest
 
 from tests.support.environment import inherited
+from tests.support.ports import free_port
 
 TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}{% endfor %}"
@@ -130,7 +130,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., In
     started: list[InferenceServer] = []
 
     def start(*arguments: str, until: str = "/readyz", **variables: str) -> InferenceServer:
-        port = _free_port()
+        port = free_port()
         log = tmp_path_factory.mktemp("inference") / "server.log"
         environment = (
             inherited() | {"SIMORGH_ENGINE": "transformers"} | variables | {"SIMORGH_INFERENCE_PORT": str(port)}
@@ -156,9 +156,3 @@ def _answers(url: str) -> bool:
         return httpx.get(url, timeout=2).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

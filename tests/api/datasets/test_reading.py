@@ -191,8 +191,9 @@ class TestRights:
 
     def test_nobody_uploads_without_signing_in(self, client: httpx.Client) -> None:
         """R-AUTH-3."""
-        answer = httpx.post(str(client.base_url.join("/api/datasets/upload")), files={"dataset": ("a.jsonl", ROW)})
-        refused(answer, 401)
+        files = {"dataset": ("nobodys.jsonl", ROW)}
+        refused(httpx.post(str(client.base_url.join("/api/datasets/upload")), files=files), 401)
+        assert "nobodys" not in client.get("/api/datasets/list?limit=200").text
 
 
 class TestNul:

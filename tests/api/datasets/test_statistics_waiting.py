@@ -61,10 +61,11 @@ class TestBeforeItIsReady:
     def test_other_projects_see_nothing(self, client: httpx.Client, sign_up: Callable[[], Account]) -> None:
         """R-AUTH-4."""
         made = ok(upload(client, {"dataset": ("mine.jsonl", lines(PLAIN[:4]))}))
-        other = sign_up().client
+        other, begun = sign_up().client, state(client, made["id"])
         for path in ("statistics", "report"):
-            refused(other.get(f"/api/datasets/{made['id']}/{path}"), 404)
+            assert made["id"] in refused(other.get(f"/api/datasets/{made['id']}/{path}"), 404)
         refused(other.post(f"/api/datasets/{made['id']}/statistics"), 404)
+        assert state(client, made["id"])["job_id"] == begun["job_id"]
 
 
 def ok_202(answer: httpx.Response) -> Any:

@@ -121,7 +121,8 @@ class TestRefusalsAreRead:
         """R-DATA-1."""
         for _ in range(3):
             with large.open("rb") as file:
-                refused(client.post(PATH, files={"dataset": ("a.jsonl", file)}), 413)
+                answer = client.post(PATH, files={"dataset": ("a.jsonl", file)})
+            assert f"larger than the limit of {LIMIT} bytes" in refused(answer, 413)
 
     def test_by_urllib3(self, client: httpx.Client) -> None:
         """R-DATA-1: what `requests` stands on."""
