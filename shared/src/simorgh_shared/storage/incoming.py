@@ -114,19 +114,23 @@ class IncomingStore:
         }
 
     def parts(self, key: str, storage_id: str) -> list[Part] | None:
-        """The parts that came, by number; None where the storage does not know of them (any more)."""
+        """The parts that came, by number; None where the storage does not know of them (any more).
+
+        SeaweedFS lists a part once for every time that it came whole, as where a client was killed and its bytes
+        were still under way. Here the latest stands for all (to the second; where their bytes differ, the file's
+        hash tells). To be joined a number may be named once only: SeaweedFS 4.48 deletes the bytes of a part that
+        is named twice, and goes on serving the object until the volume is vacuumed.
+        """
         pages = self._client.get_paginator("list_parts").paginate(Bucket=self._bucket, Key=key, UploadId=storage_id)
         with storage_errors():
             try:
-                return [
-                    Part(part["PartNumber"], part["Size"], part["ETag"])
-                    for page in pages
-                    for part in page.get("Parts", ())
-                ]
+                listed = [part for page in pages for part in page.get("Parts", ())]
             except ClientError as error:
                 if _code(error) == "NoSuchUpload":
                     return None
                 raise
+        latest = {part["PartNumber"]: part for part in sorted(listed, key=lambda part: part["LastModified"])}
+        return [Part(number, part["Size"], part["ETag"]) for number, part in sorted(latest.items())]
 
     def complete(self, key: str, storage_id: str, parts: Iterable[Part]) -> None:
         """Join the parts to one object. No error where somebody else has just done it."""
