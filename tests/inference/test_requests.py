@@ -217,9 +217,16 @@ class TestServer:
             given = httpx.post(f"{server.url}/v1/chat/completions", content=json.dumps(LEAST | fields), headers=JSON)
             refusal(given, 400, "invalid_parameter")
 
-    @pytest.mark.parametrize("body", [b"{", b"", b"\xff\xfe", b"[]", b'"x"', b"null"])
+    @pytest.mark.parametrize("body", [b"{", b"", b"\xff\xfe", b"[]", b'"x"', b"null", b"[" * 100_000])
     def test_a_body_that_is_no_request(self, server: InferenceServer, body: bytes) -> None:
         """R-API-3."""
         given = httpx.post(f"{server.url}/v1/chat/completions", content=body, headers=JSON)
         assert given.status_code == 400, given.text
         assert given.json()["error"]["type"] == "invalid_request_error"
+
+    @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+    def test_a_type_that_any_page_may_have_a_browser_send(self, server: InferenceServer, kind: str) -> None:
+        """R-API-3."""
+        body = json.dumps(LEAST).encode()
+        given = httpx.post(f"{server.url}/v1/chat/completions", content=body, headers={"content-type": kind})
+        assert "has to be application/json" in refusal(given, 400, "invalid_body")

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Sequence
 
 import structlog
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 
 from simorgh_inference.errors import add_error_handlers
@@ -24,22 +25,22 @@ log = structlog.get_logger()
 
 def create_app(
     settings: ServerSettings, source: ModelSource, engine_command: Sequence[str] = ENGINE_COMMAND
-) -> FastAPI:
+) -> Starlette:
     """A front on this source of models."""
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.host = EngineHost(source, settings, engine_command)
         app.state.priorities = Priorities()
         app.state.probes = {part: Probe(check) for part, check in source.parts().items()}
         trimming = asyncio.create_task(_trim_again_and_again(app.state.host, settings))
+        gc.freeze()  # what stays for good is not looked through again
         yield
         trimming.cancel()
         await app.state.host.close()
 
-    app = FastAPI(title="Simorgh inference", lifespan=lifespan)
-    for routes in (health, models, chat, completions, embeddings):
-        app.include_router(routes.router)
+    parts = (chat, completions, embeddings, models, health)
+    app = Starlette(routes=[route for part in parts for route in part.ROUTES], lifespan=lifespan)
     add_error_handlers(app)
     if settings.internal_key is not None:
         app.add_middleware(KeyCheck, key=settings.internal_key.get_secret_value())

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import contextvars
-import json
 import math
 import os
 import signal
@@ -13,6 +12,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import structlog
 from starlette.concurrency import run_in_threadpool
 
@@ -154,7 +154,7 @@ class EngineChild:
             raise EngineLostError
         # A socket that breaks here ends the reading too, which knows what the child has taken before it ended.
         with contextlib.suppress(OSError):
-            self._writer.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+            self._writer.write(msgspec.json.encode(message) + b"\n")
             await self._writer.drain()
 
     async def _end_when_it_stalls(self) -> None:
@@ -172,7 +172,7 @@ class EngineChild:
         try:
             while line := await self._reader.readline():
                 self._heard_at = time.monotonic()
-                step = json.loads(line)["step"]
+                step = msgspec.json.decode(line)["step"]
                 for piece in step:
                     self._hand_on(piece)
                 num_requests = len({piece["id"] for piece in step if "text" in piece})

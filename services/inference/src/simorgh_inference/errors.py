@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
-from simorgh_inference import metrics
-from simorgh_inference.schema import REQUESTS
+from simorgh_inference.bodies import ShapeError
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.messages import sentence
 
@@ -39,10 +38,10 @@ def internal_error(request_id: str) -> JSONResponse:
     return openai_error(500, "internal_error", sentence("internal_error", {"request_id": request_id}))
 
 
-def add_error_handlers(app: FastAPI) -> None:
+def add_error_handlers(app: Starlette) -> None:
     """Let the app answer in this shape; what it does not expect goes up to the middleware."""
     app.add_exception_handler(AppError, _refuse)
-    app.add_exception_handler(RequestValidationError, _refuse_shape)
+    app.add_exception_handler(ShapeError, _refuse_shape)
     app.add_exception_handler(HTTPException, _refuse_route)
 
 
@@ -59,16 +58,12 @@ async def _refuse(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _refuse_shape(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    metrics.REQUESTS.labels("refused").inc()
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "body")
-    if first["type"] == "json_invalid":
-        reason = f"it is no JSON ({first['ctx']['error']})"
-        return openai_error(400, "invalid_body", sentence("invalid_body", {"where": "the body", "reason": reason}))
-    if first["type"] == "extra_forbidden" and len(first["loc"]) == 2:
-        known = ", ".join(REQUESTS[request.url.path].model_fields)
-        text = sentence("unknown_parameter", {"name": where, "known": known})
+    del request
+    assert isinstance(error, ShapeError)
+    first = error.first
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
+        text = sentence("unknown_parameter", {"name": where, "known": ", ".join(error.shape.model_fields)})
         return openai_error(400, "unknown_parameter", text, where)
     return openai_error(400, "invalid_parameter", f"{where or 'the body'}: {first['msg']}.", where or None)
 

@@ -35,6 +35,8 @@ def main() -> None:
         host=settings.inference_host,
         port=settings.inference_port,
         log_config=None,
+        http="httptools",
+        loop="uvloop",
         timeout_graceful_shutdown=10,
     )
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from fastapi import Request
+from starlette.requests import Request
 
 from simorgh_shared.domain.errors import InvalidInputError, LimitedError
 

@@ -266,14 +266,6 @@ class EmbeddingRequest(_Fields):
         return {"op": "embed", "inputs": self.input}
 
 
-REQUESTS: dict[str, type[BaseModel]] = {
-    "/v1/chat/completions": ChatRequest,
-    "/v1/completions": CompletionRequest,
-    "/v1/embeddings": EmbeddingRequest,
-}
-"""What each route takes."""
-
-
 def _seeds(seed: int | None, num_choices: int) -> list[int | None]:
     """A seed for each choice. The first keeps the one that was asked for: one answer is the first of several."""
     if seed is None:

@@ -1,7 +1,7 @@
 """Entry of the engine child: `python -m simorgh_inference.engine --model-dir DIR --socket PATH`."""
 
 import argparse
-import json
+import gc
 import os
 import queue
 import socket
@@ -10,6 +10,8 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from simorgh_inference.engine.outbox import Outbox
 from simorgh_inference.engine.protocol import PromptRefusedError
@@ -45,6 +47,7 @@ def main() -> int:
             return 0
         if arguments.task == "generate":
             warm_up(engine)
+        gc.freeze()  # torch and transformers: a collection that goes through them holds all requests for 0.1 s
         _send(connection, {"ready": {**engine.ready, "pid": os.getpid()}})
         _serve(engine, connection)
     return 0
@@ -107,12 +110,12 @@ def _add(engine: Any, message: dict[str, Any]) -> Any:
 def _read(connection: socket.socket, inbox: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
     with connection.makefile("rb") as lines:
         for line in lines:
-            inbox.put(json.loads(line))
+            inbox.put(msgspec.json.decode(line))
     inbox.put(None)
 
 
 def _send(connection: socket.socket, message: dict[str, Any]) -> None:
-    connection.sendall(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+    connection.sendall(msgspec.json.encode(message) + b"\n")
 
 
 if __name__ == "__main__":

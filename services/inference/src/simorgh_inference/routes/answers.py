@@ -1,27 +1,27 @@
 """What the routes that generate have in common: pieces of engines as OpenAI's clients read them."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
+
+import msgspec
 
 from simorgh_inference.child import EngineLostError
 from simorgh_shared.domain.errors import AppError, InvalidInputError
 from simorgh_shared.domain.messages import sentence
 
-NOT_KEPT = {"cache-control": "no-store", "x-accel-buffering": "no"}
-"""Headers of a stream."""
 
-
-def sse(value: dict[str, Any]) -> str:
+def sse(value: dict[str, Any]) -> bytes:
     """An event of a stream."""
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+    return b"data: " + msgspec.json.encode(value) + b"\n\n"
 
 
-def error_event(code: str, message: str, kind: str = "server_error") -> str:
+def error_event(code: str, message: str, kind: str = "server_error") -> bytes:
     """The event that tells why a stream breaks off."""
     return sse({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
+DONE = b"data: [DONE]\n\n"
+"""The last event."""
 LOST = error_event("engine_lost", sentence("engine_lost", {}))
 
 

@@ -2,35 +2,36 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, StreamingResponse
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
+from simorgh_inference.bodies import read_body
 from simorgh_inference.child import EngineLostError
 from simorgh_inference.errors import kind_of
 from simorgh_inference.host import EngineHost
 from simorgh_inference.measure import measured
 from simorgh_inference.priority import Priorities, is_of_batch
-from simorgh_inference.routes.answers import LOST, NOT_KEPT, error_event, first_of, lost, raise_refusal, sse, usage
+from simorgh_inference.routes.answers import DONE, LOST, error_event, first_of, lost, raise_refusal, sse, usage
 from simorgh_inference.routes.logprobs import of_chat
 from simorgh_inference.routes.merging import merged
+from simorgh_inference.routes.streams import EventStream
 from simorgh_inference.schema import ChatRequest
 from simorgh_shared.domain.errors import AppError, InvalidInputError
 from simorgh_shared.domain.ids import new_id
 
-router = APIRouter()
 _FIT = "x-simorgh-fit"
 _CUT_TURNS = "cut-turns"
 _TURNS_CUT = "x-simorgh-turns-cut"
 
 
-@router.post("/v1/chat/completions", response_model=None)
-async def chat(request: Request, body: ChatRequest) -> Response:
+async def chat(request: Request) -> Response:
     """Answer the conversation; with `x-simorgh-fit: cut-turns` without its oldest turns where the window is short."""
+    body = await read_body(request, ChatRequest)
     host: EngineHost = request.app.state.host
     name = unquote(request.headers.get("x-simorgh-model-name", body.model))
     head = {"id": new_id("chatcmpl"), "created": int(time.time()), "model": name}
@@ -41,8 +42,7 @@ async def chat(request: Request, body: ChatRequest) -> Response:
     if not body.stream:
         return await _whole(request, head, body, pieces)
     first = await first_of(pieces)
-    headers = NOT_KEPT | _told(first)
-    return StreamingResponse(_stream(head, body, first, pieces), media_type="text/event-stream", headers=headers)
+    return EventStream(_stream(head, body, first, pieces), _told(first))
 
 
 def _may_cut_turns(request: Request) -> bool:
@@ -86,8 +86,10 @@ def _choice(text: str, last: dict[str, Any]) -> dict[str, Any]:
     return {"index": last["index"], "message": message, "finish_reason": last["finish"], "logprobs": None}
 
 
-async def _stream(head: dict[str, Any], body: ChatRequest, first: dict[str, Any], pieces: Any) -> AsyncIterator[str]:
-    def event(index: int, delta: dict[str, str], finish: str | None = None, scored: Any = ()) -> str:
+async def _stream(
+    head: dict[str, Any], body: ChatRequest, first: dict[str, Any], pieces: Any
+) -> AsyncGenerator[bytes, None]:
+    def event(index: int, delta: dict[str, str], finish: str | None = None, scored: Any = ()) -> bytes:
         choice = {"index": index, "delta": delta, "finish_reason": finish}
         choice["logprobs"] = of_chat(scored) if scored else None
         return sse({**head, "object": "chat.completion.chunk", "choices": [choice]})
@@ -115,4 +117,7 @@ async def _stream(head: dict[str, Any], body: ChatRequest, first: dict[str, Any]
             return
         if body.stream_options is not None and body.stream_options.include_usage:
             yield sse({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage(last, body.n)})
-        yield "data: [DONE]\n\n"
+        yield DONE
+
+
+ROUTES = [Route("/v1/chat/completions", chat, methods=["POST"])]

@@ -2,33 +2,34 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, StreamingResponse
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
+from simorgh_inference.bodies import read_body
 from simorgh_inference.child import EngineLostError
 from simorgh_inference.errors import kind_of
 from simorgh_inference.host import EngineHost
 from simorgh_inference.measure import measured
 from simorgh_inference.priority import Priorities, is_of_batch
-from simorgh_inference.routes.answers import LOST, NOT_KEPT, error_event, first_of, lost, raise_refusal, sse, usage
+from simorgh_inference.routes.answers import DONE, LOST, error_event, first_of, lost, raise_refusal, sse, usage
 from simorgh_inference.routes.logprobs import of_completion
 from simorgh_inference.routes.merging import merged
+from simorgh_inference.routes.streams import EventStream
 from simorgh_inference.schema import CompletionRequest
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.ids import new_id
 
-router = APIRouter()
 _LEFT = 499
 
 
-@router.post("/v1/completions", response_model=None)
-async def complete(request: Request, body: CompletionRequest) -> Response:
+async def complete(request: Request) -> Response:
     """Go on with each text. The choices have the numbers of their prompts, with `n` of them to each prompt."""
+    body = await read_body(request, CompletionRequest)
     host: EngineHost = request.app.state.host
     priorities: Priorities = request.app.state.priorities
     is_batch, asked = is_of_batch(request), body.for_engine()
@@ -39,7 +40,7 @@ async def complete(request: Request, body: CompletionRequest) -> Response:
     if not body.stream:
         return await _whole(request, head, body, pieces)
     first = await first_of(pieces)
-    return StreamingResponse(_stream(head, body, first, pieces), media_type="text/event-stream", headers=NOT_KEPT)
+    return EventStream(_stream(head, body, first, pieces))
 
 
 async def _whole(request: Request, head: dict[str, Any], body: CompletionRequest, pieces: Any) -> Response:
@@ -62,7 +63,7 @@ async def _whole(request: Request, head: dict[str, Any], body: CompletionRequest
 
 async def _stream(
     head: dict[str, Any], body: CompletionRequest, first: dict[str, Any], pieces: Any
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[bytes, None]:
     last: list[dict[str, Any]] = []
     async with contextlib.aclosing(pieces):
         piece: dict[str, Any] | None = first
@@ -85,7 +86,7 @@ async def _stream(
             return
         if body.stream_options is not None and body.stream_options.include_usage:
             yield sse({**head, "choices": [], "usage": usage(last, body.n)})
-        yield "data: [DONE]\n\n"
+        yield DONE
 
 
 def _choice(
@@ -93,3 +94,6 @@ def _choice(
 ) -> dict[str, Any]:
     logprobs = None if body.logprobs is None else of_completion(scored, body.logprobs)
     return {"index": index, "text": text, "finish_reason": finish, "logprobs": logprobs}
+
+
+ROUTES = [Route("/v1/completions", complete, methods=["POST"])]

@@ -6,10 +6,11 @@ import struct
 from typing import Any
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
-from starlette.responses import Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
+from simorgh_inference.bodies import read_body
 from simorgh_inference.child import EngineLostError
 from simorgh_inference.host import EngineHost
 from simorgh_inference.measure import measured
@@ -17,12 +18,10 @@ from simorgh_inference.priority import Priorities, is_of_batch
 from simorgh_inference.routes.answers import lost, raise_refusal
 from simorgh_inference.schema import EmbeddingRequest
 
-router = APIRouter()
 
-
-@router.post("/v1/embeddings", response_model=None)
-async def embed(request: Request, body: EmbeddingRequest) -> Response:
+async def embed(request: Request) -> Response:
     """Make a vector of length 1 of each text, in their order."""
+    body = await read_body(request, EmbeddingRequest)
     host: EngineHost = request.app.state.host
     priorities: Priorities = request.app.state.priorities
     name = unquote(request.headers.get("x-simorgh-model-name", body.model))
@@ -52,3 +51,6 @@ async def embed(request: Request, body: EmbeddingRequest) -> Response:
 def _floats(vector: str) -> list[float]:
     data = base64.b64decode(vector)
     return list(struct.unpack(f"<{len(data) // 4}f", data))
+
+
+ROUTES = [Route("/v1/embeddings", embed, methods=["POST"])]

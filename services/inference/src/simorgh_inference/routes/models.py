@@ -1,20 +1,19 @@
 """GET /v1/models in OpenAI's shape, and what the gateway and operators see of the engines."""
 
-from typing import Any
-
-from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
+from simorgh_inference.bodies import read_body
 from simorgh_inference.host import EMBEDS, EngineHost
 
-router = APIRouter()
 _TOLD = ("engine", "engine_reason", "precision", "device", "context_tokens")
 """Of a loaded model, in a member of our own."""
 
 
-@router.get("/v1/models")
-async def list_models(request: Request) -> dict[str, Any]:
+async def list_models(request: Request) -> JSONResponse:
     """The models that lie in the cache or are loaded; a registry may know more."""
     host: EngineHost = request.app.state.host
     cached = await run_in_threadpool(host.source.cached)
@@ -25,11 +24,10 @@ async def list_models(request: Request) -> dict[str, Any]:
         | ({"simorgh": {name: loaded[model].ready.get(name) for name in _TOLD}} if model in loaded else {})
         for model in sorted(created)
     ]
-    return {"object": "list", "data": data}
+    return JSONResponse({"object": "list", "data": data})
 
 
-@router.get("/internal/models")
-async def engines(request: Request) -> dict[str, Any]:
+async def engines(request: Request) -> JSONResponse:
     """The cached models, and the loaded ones with their processes."""
     host: EngineHost = request.app.state.host
     cached = await run_in_threadpool(host.source.cached)
@@ -42,7 +40,7 @@ async def engines(request: Request) -> dict[str, Any]:
         }
         for model, child in host.loaded().items()
     }
-    return {"cached": list(cached), "loaded": loaded}
+    return JSONResponse({"cached": list(cached), "loaded": loaded})
 
 
 class Succession(BaseModel):
@@ -52,11 +50,18 @@ class Succession(BaseModel):
     former: str = Field(min_length=1, max_length=200)
 
 
-@router.post("/internal/models/follow")
-async def follow(request: Request, body: Succession) -> dict[str, Any]:
+async def follow(request: Request) -> JSONResponse:
     """Load a model beside the one that it follows, so that its first request finds it ready.
 
     `ready` is false where nobody asks the other one, or both have no room beside each other.
     """
+    body = await read_body(request, Succession)
     host: EngineHost = request.app.state.host
-    return {"ready": await host.ready_to_follow(body.model, body.former)}
+    return JSONResponse({"ready": await host.ready_to_follow(body.model, body.former)})
+
+
+ROUTES = [
+    Route("/v1/models", list_models),
+    Route("/internal/models", engines),
+    Route("/internal/models/follow", follow, methods=["POST"]),
+]
