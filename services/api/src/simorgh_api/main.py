@@ -25,6 +25,8 @@ def main() -> None:
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,
+        http="h11",
+        loop="asyncio",  # with uvloop, which the inference server brings, pipes to children are sockets of fixed size
         access_log=False,
         timeout_graceful_shutdown=_DRAIN_S,
         server_header=False,
