@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from simorgh_shared.clients.inference import InferenceClient
+from simorgh_shared.listeners import while_somebody_listens
 
 T = TypeVar("T")
 CLIENT_LEFT = 499
@@ -47,8 +48,9 @@ class ClosingStream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
+        del scope
         try:
-            await super().__call__(scope, receive, send)
+            await while_somebody_listens(receive, self.stream_response(send))
         finally:
             with anyio.CancelScope(shield=True):
                 await self._pieces.aclose()

@@ -1,16 +1,18 @@
 """Asks the inference server: one pooled client a process, answers as they come, and what its silence means.
 
-It knows the server's protocol (OpenAI's shapes and our headers) and nothing of who is asking.
+It knows the server's protocol (OpenAI's shapes and our headers) and nothing of who is asking. aiohttp and not httpx:
+a chat's many small pieces cost the gateway a third of its time with the latter (docs/performance.md, Serving).
 """
 
 import contextlib
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import aiohttp
 import structlog
 
 from simorgh_shared.domain.errors import UnavailableError
@@ -20,11 +22,12 @@ CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 EMBEDDINGS = "/v1/embeddings"
 _RETRY_AFTER_S = 5
-_TIMEOUT = httpx.Timeout(600.0, connect=5.0)  # the first answer of a large model waits until it is loaded
+# The first answer of a large model waits until it is loaded.
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=600.0)
 _LOOK_TIMEOUT_S = 5.0
 _LOAD_TIMEOUT_S = 45.0  # less than command lines wait; then its first requests wait for the rest
 # The server says when it is full; idle connections end before uvicorn, after 5 s, would close them under a request.
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=2.0)
+_IDLE_S = 2.0
 
 
 class RefusedError(Exception):
@@ -54,9 +57,9 @@ class ServerModels:
 class Upstream:
     """An answer of the server whose head has come. Close it: that is what stops the generation."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        self.status = response.status_code
+        self.status = response.status
         self.headers: Mapping[str, str] = response.headers
 
     @property
@@ -66,7 +69,7 @@ class Upstream:
 
     async def aclose(self) -> None:
         """Leave the answer; the server then stops working on it."""
-        await self._response.aclose()
+        self._response.close()
 
     async def read(self) -> bytes:
         """All of it.
@@ -75,7 +78,7 @@ class Upstream:
         """
         async with contextlib.aclosing(self):
             with _silence():
-                return await self._response.aread()
+                return await self._response.read()
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """Its bytes as they come, never less than a line: what breaks off leaves no half event behind.
@@ -84,7 +87,7 @@ class Upstream:
         """
         rest = b""
         with _silence():
-            async for chunk in self._response.aiter_bytes():
+            async for chunk in self._response.content.iter_any():
                 whole, newline, rest = (rest + chunk).rpartition(b"\n")
                 if newline:
                     yield whole + newline
@@ -146,7 +149,7 @@ class Reply:
 
         Raises: RefusedError, or UnavailableError when the server falls silent.
         """
-        if self._upstream.status != httpx.codes.OK:
+        if self._upstream.status != HTTPStatus.OK:
             raise await self._upstream.refusal()
         self._first = _checked(await anext(self._events))
 
@@ -177,14 +180,17 @@ class InferenceClient:
     """The process's one client of the server; connections are kept and shared."""
 
     def __init__(self, url: str, key: str | None) -> None:
-        headers = {"content-type": "application/json"}
+        """It belongs to the event loop that asks first."""
+        self._url = url.rstrip("/")
+        self._headers = {"content-type": "application/json"}
         if key is not None:
-            headers["x-simorgh-internal-key"] = key
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT, limits=_LIMITS, trust_env=False)
+            self._headers["x-simorgh-internal-key"] = key
+        self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        if self._session is not None:
+            await self._session.close()
 
     async def open_chat(
         self, body: Mapping[str, Any], *, model_name: str, request_id: str, fits_turns: bool = False
@@ -211,18 +217,15 @@ class InferenceClient:
         Raises: UnavailableError when the server does not answer.
         """
         told = {"x-request-id": request_id, "x-simorgh-model-name": quote(model_name), **(headers or {})}
-        request = self._http.build_request("POST", path, content=_encoded(body), headers=told)
-        return await self._open(request)
+        return await self._open("POST", path, told, body)
 
     async def models(self, request_id: str) -> ServerModels:
         """What it has at hand.
 
         Raises: UnavailableError when the server does not answer.
         """
-        headers = {"x-request-id": request_id}
-        request = self._http.build_request("GET", "/internal/models", headers=headers, timeout=_LOOK_TIMEOUT_S)
-        upstream = await self._open(request)
-        if upstream.status != httpx.codes.OK:
+        upstream = await self._open("GET", "/internal/models", {"x-request-id": request_id}, within_s=_LOOK_TIMEOUT_S)
+        if upstream.status != HTTPStatus.OK:
             refused = await upstream.refusal()
             raise UnavailableError("inference_unavailable", retry_after_s=_RETRY_AFTER_S) from refused
         told = json.loads(await upstream.read())
@@ -233,25 +236,42 @@ class InferenceClient:
 
         Raises: RefusedError for one that cannot be served, UnavailableError.
         """
-        request = self._http.build_request(
-            "POST",
-            "/internal/models/follow",
-            json={"model": version_id, "former": former_id},
-            headers={"x-request-id": request_id},
-            timeout=_LOAD_TIMEOUT_S,
-        )
-        upstream = await self._open(request)
-        if upstream.status != httpx.codes.OK:
+        body, told = {"model": version_id, "former": former_id}, {"x-request-id": request_id}
+        upstream = await self._open("POST", "/internal/models/follow", told, body, within_s=_LOAD_TIMEOUT_S)
+        if upstream.status != HTTPStatus.OK:
             raise await upstream.refusal()
         return bool(json.loads(await upstream.read())["ready"])
 
-    async def _open(self, request: httpx.Request) -> Upstream:
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Mapping[str, Any] | None = None,
+        *,
+        within_s: float | None = None,
+    ) -> Upstream:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_S),
+                headers=self._headers,
+                timeout=_TIMEOUT,
+                auto_decompress=False,
+            )
+        timeout = (
+            _TIMEOUT
+            if within_s is None
+            else aiohttp.ClientTimeout(total=None, sock_connect=within_s, sock_read=within_s)
+        )
+        data = None if body is None else _encoded(body)
         with _silence():
-            response = await self._http.send(request, stream=True)
-        if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            response = await self._session.request(
+                method, self._url + path, data=data, headers=headers, timeout=timeout, allow_redirects=False
+            )
+        if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             # Ours to repair: whoever asks the gateway has shown the right credentials.
-            await response.aclose()
-            log.error("inference_refused_our_key", status=response.status_code)
+            response.close()
+            log.error("inference_refused_our_key", status=response.status)
             raise UnavailableError("inference_unavailable", retry_after_s=_RETRY_AFTER_S)
         return Upstream(response)
 
@@ -266,7 +286,7 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
 def _checked(event: dict[str, Any]) -> dict[str, Any]:
     if "error" in event:
         error = event["error"]
-        raise RefusedError(httpx.codes.BAD_GATEWAY, error["code"], error["message"], error.get("param"))
+        raise RefusedError(HTTPStatus.BAD_GATEWAY, error["code"], error["message"], error.get("param"))
     return event
 
 
@@ -274,5 +294,5 @@ def _checked(event: dict[str, Any]) -> dict[str, Any]:
 def _silence() -> Iterator[None]:
     try:
         yield
-    except httpx.TransportError as error:
+    except (aiohttp.ClientError, TimeoutError) as error:
         raise UnavailableError("inference_unavailable", retry_after_s=_RETRY_AFTER_S) from error
