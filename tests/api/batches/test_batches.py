@@ -10,9 +10,11 @@ import openai
 import pytest
 import sqlalchemy as sa
 from openai.types import Batch
+from schemathesis import GenerationMode
 
 from simorgh_shared.domain.jobs import JobType, Queue
 from tests.api.chat.world import World, running_world
+from tests.support.any_request import KEEPING, operations, send_any
 from tests.support.gateway import Account, Gateway
 from tests.support.stack import Bucket, Database
 
@@ -230,6 +232,11 @@ class TestRefusals:
         assert answer.status_code == 400, answer.text
         assert next(iter(changes)) in answer.json()["error"]["message"]
 
+    def test_nul_in_what_is_kept_beside_it(self, client: openai.OpenAI) -> None:
+        """R-API-1: PostgreSQL takes it in no JSON."""
+        with pytest.raises(openai.BadRequestError, match="a text holds a NUL character"):
+            start(client, line(1), metadata={"for": "a\0b"})
+
     def test_pages_and_strangers(self, client: openai.OpenAI, gateway: Gateway, sign_up: Callable[[], Account]) -> None:
         """R-API-3, R-AUTH-4."""
         ids = [one.id for one in client.batches.list(limit=100).data]
@@ -241,3 +248,22 @@ class TestRefusals:
             for ask in (stranger.batches.retrieve, stranger.batches.cancel):
                 with pytest.raises(openai.NotFoundError):
                     ask(ids[0])
+
+
+class TestAnyRequest:
+    @pytest.mark.parametrize(("operation", "mode"), operations(*KEEPING))
+    def test_none_is_a_fault_of_the_server(
+        self, client: openai.OpenAI, account: Account, operation: str, mode: GenerationMode
+    ) -> None:
+        """R-API-3: good requests and bad ones, of schemathesis's making, many for files and batches that there are."""
+
+        def new_file() -> str:
+            return client.files.create(file=("requests.jsonl", json.dumps(line(1)).encode()), purpose="batch").id
+
+        def new_batch() -> str:
+            return start(client, line(1)).id
+
+        after = new_file() if "/files" in operation else new_batch()
+        real = {"file_id": new_file, "input_file_id": new_file, "batch_id": new_batch, "after": after}
+        statuses = send_any(account, operation, mode, real)
+        assert mode is GenerationMode.NEGATIVE or 200 in statuses

@@ -4,25 +4,19 @@ Each parameter is either taken, and then its behaviour is tried, or refused by i
 description comes last.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, given, settings
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase as ChatParams
 from openai.types.completion_create_params import CompletionCreateParamsBase as CompletionParams
 from openai.types.embedding_create_params import EmbeddingCreateParams as EmbeddingParams
 from schemathesis import GenerationMode
-from schemathesis.core import NOT_SET
 
-from simorgh_inference.app import create_app
-from simorgh_inference.registry import FolderSource
-from simorgh_inference.settings import ServerSettings
 from tests.api.chat.world import World
 from tests.inference.test_requests import REFUSED as CHAT_REFUSED
+from tests.support.any_request import CHATTING, KEEPING, VOICE, operations, send_any
 from tests.support.gateway import Account
 
 ASKED: dict[str, Any] = {
@@ -48,7 +42,6 @@ PLAIN_REFUSED: dict[str, Any] = {
     "echo": True, "suffix": "x", "frequency_penalty": 1, "presence_penalty": 1, "logit_bias": {"1": 5},
 }  # fmt: skip
 EMBEDDING_TAKEN = {"model", "input", "encoding_format", "user"}
-_NUM_EXAMPLES = 10
 
 
 @pytest.fixture(scope="module")
@@ -201,44 +194,22 @@ class TestIsolation:
 
 
 class TestAnyRequest:
-    @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-    @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"])
-    def test_none_is_a_fault_of_the_server(
-        self, account: Account, world: World, path: str, mode: GenerationMode
-    ) -> None:
-        """R-API-3: good requests and bad ones, of schemathesis's making from the inference server's description."""
-        app = create_app(ServerSettings(), FolderSource(world.model_folder))
-        described = schemathesis.openapi.from_dict(app.openapi()).include(path=path)
-        (operation,) = [found.ok() for found in described.get_all_operations()]
+    def test_every_route_is_tried(self) -> None:
+        """R-API-3: here, among those of batches and among those of voice."""
+        assert set(operations(*CHATTING, *KEEPING, *VOICE)) == set(operations("/v1"))
 
-        @given(case=operation.as_strategy(generation_mode=mode))
-        @settings(
-            max_examples=_NUM_EXAMPLES,
-            derandomize=True,
-            database=None,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        )
-        def each(case: Any) -> None:
-            body = b"" if case.body is NOT_SET else case.body
-            body = body if isinstance(body, bytes) else json.dumps(short(body)).encode()
-            answer = account.client.post(path, content=body, headers={"content-type": "application/json"}, timeout=60)
-            assert answer.status_code < 500, answer.text
-            assert answer.status_code != 429
-            if answer.status_code >= 400:
-                assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
-
-        each()
+    @pytest.mark.parametrize(("operation", "mode"), operations(*CHATTING))
+    def test_none_is_a_fault_of_the_server(self, account: Account, operation: str, mode: GenerationMode) -> None:
+        """R-API-3: good requests and bad ones, of schemathesis's making."""
+        statuses = send_any(account, operation, mode, {"model": "noise"}, short)
+        assert 429 not in statuses
+        assert mode is GenerationMode.NEGATIVE or 200 in statuses
 
 
-def short(body: Any) -> Any:
-    """The body for the model that there is, with few tokens to answer, unless its limit is one that is refused."""
-    if isinstance(body, dict):
-        if isinstance(body.get("model"), str):
-            body["model"] = "noise"
-        for name in {"max_tokens", "max_completion_tokens"} & body.keys() | (
-            {"max_tokens"} if "input" not in body else set()
-        ):
-            limit = body.get(name)
-            body[name] = limit if isinstance(limit, int) and limit < 3 else 3
-    return body
+def short(body: dict[str, Any]) -> None:
+    """Ask for few tokens, unless the limit is one that is refused."""
+    for name in {"max_tokens", "max_completion_tokens"} & body.keys() | (
+        {"max_tokens"} if "input" not in body else set()
+    ):
+        limit = body.get(name)
+        body[name] = limit if isinstance(limit, int) and limit < 3 else 3

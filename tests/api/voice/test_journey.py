@@ -18,11 +18,13 @@ import numpy as np
 import openai
 import pytest
 import srt
+from schemathesis import GenerationMode
 
 from simorgh_shared.persian.normaliser import normalise
 from simorgh_shared.persian.scoring import word_error_rate
 from tests.api.voice.hand import server_events
 from tests.shared.audio.hostile_files import hostile_files
+from tests.support.any_request import VOICE, operations, send_any
 from tests.support.engine import Engine, running_engine
 from tests.support.gateway import Account, Gateway
 from tests.support.sound import Sound, browser_webm, encoded, safari_mp4, wav
@@ -293,6 +295,16 @@ class TestLongFiles:
         segments = [one for name, data in events if name == "segments" for one in data["segments"]]
         assert [one["id"] for one in segments] == list(range(len(segments)))
         assert " ".join(one["text"] for one in segments) == events[-1][1]["text"]
+
+
+class TestAnyRequest:
+    @pytest.mark.parametrize(("operation", "mode"), operations(*VOICE))
+    def test_none_is_a_fault_of_the_server(self, account: Account, operation: str, mode: GenerationMode) -> None:
+        """R-API-3: good requests and bad ones, of schemathesis's making."""
+        model = "tts-1" if operation.endswith("speech") else "whisper"
+        real = {"model": model, "voice": "alloy", "language": "en", "file": wav(bytes(RATE))}
+        statuses = send_any(account, operation, mode, real)
+        assert mode is GenerationMode.NEGATIVE or 200 in statuses
 
 
 def _recorded(sound: Sound, name: str) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import structlog
 from fastapi.exceptions import RequestValidationError
+from psycopg.errors import UntranslatableCharacter
 from pydantic import BaseModel
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -119,7 +120,7 @@ def to_problem(request: Request, error: Exception, body_model: type[BaseModel] |
         log.warning("database_unavailable", reason=type(error).__name__)
         message = sentence("database_unavailable", {"retry_after_s": _RETRY_AFTER_S})
         return Problem(503, "database_unavailable", message, retry_after_s=_RETRY_AFTER_S)
-    if isinstance(error, DataError) and "NUL" in str(error.orig):
+    if isinstance(error, DataError) and _is_nul(error):
         message = sentence("invalid_body", {"where": "the request", "reason": "a text holds a NUL character"})
         return Problem(400, "invalid_body", message)
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.BAD_REQUEST:
@@ -129,6 +130,11 @@ def to_problem(request: Request, error: Exception, body_model: type[BaseModel] |
     log.error("request_crashed", path=request.url.path, exc_info=error)
     message = sentence("internal_error", {"request_id": request_id(request)})
     return Problem(500, "internal_error", message)
+
+
+def _is_nul(error: DataError) -> bool:
+    """Whether a text holds what PostgreSQL takes neither in texts (psycopg says so) nor in JSON (the server does)."""
+    return isinstance(error.orig, UntranslatableCharacter) or "NUL" in str(error.orig)
 
 
 def is_database_outage(error: Exception) -> bool:

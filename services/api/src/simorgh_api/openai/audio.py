@@ -51,7 +51,10 @@ _RETRY_AFTER_S = 30
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "model": OpenAITranscription | OpenAITranscriptionVerbose,
-        "content": {name: {"schema": {"type": "string"}} for name in ("text/plain", "text/vtt", "text/event-stream")},
+        "content": {
+            name: {"schema": {"type": "string"}}
+            for name in ("text/plain", "text/vtt", "application/x-subrip", "text/event-stream")
+        },
     }
 }
 
@@ -88,7 +91,12 @@ async def translate(request: Request, settings: Settings, blobs: Blobs, voices: 
     "/speech",
     operation_id="create_speech",
     response_class=StreamingResponse,
-    responses={200: {"description": "The audio, sent as it is made.", **AUDIO}},
+    responses={
+        200: {
+            "description": "The audio, sent as it is made.",
+            "content": {**AUDIO["content"], "text/event-stream": {"schema": {"type": "string"}}},
+        }
+    },
 )
 async def speech(
     request: Request, body: OpenAISpeechBody, settings: Settings, blobs: Blobs, voices: Voices, principal: Writer
