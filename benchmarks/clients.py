@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -57,43 +58,61 @@ def main() -> int:
 
 async def try_out(trial: Trial, num_clients: int, seconds: float) -> tuple[list[Outcome], dict[str, list[int]]]:
     """All clients at once for so long; what became of their requests, and the bytes that the processes held."""
-    outcomes: list[Outcome] = []
     memory: dict[str, list[int]] = {"front": [], "engine": []}
-    deadline = time.monotonic() + seconds
-
-    async def come_and_go(random: Random) -> None:
-        await asyncio.sleep(random.uniform(0.0, min(_ARRIVAL_S, seconds / 6)))
-        while time.monotonic() < deadline:
-            outcome = await one_request(trial, random)
-            outcomes.append(outcome)
-            await asyncio.sleep(outcome.retry_after_s or random.uniform(*_PAUSE_S))
 
     async def look() -> None:
-        while time.monotonic() < deadline:
+        while True:
             for name, held in (await asyncio.to_thread(held_bytes, trial)).items():
                 memory[name].append(held)
             await asyncio.sleep(_LOOK_S)
 
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(look())
-        for number in range(num_clients):
-            tasks.create_task(come_and_go(Random(number)))
+        looking = tasks.create_task(look())
+        outcomes = await come_and_go(trial.ask, "bird", num_clients, seconds)
+        looking.cancel()
     return outcomes, memory
 
 
-async def one_request(trial: Trial, random: Random) -> Outcome:
+async def come_and_go(
+    ask: Callable[..., Awaitable[Outcome]],
+    model: str,
+    num_clients: int,
+    seconds: float,
+    most_tokens: tuple[int, int] = _MOST_TOKENS,
+) -> list[Outcome]:
+    """So many clients for so long, each at times of its own; what became of their requests."""
+    outcomes: list[Outcome] = []
+    deadline = time.monotonic() + seconds
+
+    async def client(random: Random) -> None:
+        await asyncio.sleep(random.uniform(0.0, min(_ARRIVAL_S, seconds / 6)))
+        while time.monotonic() < deadline:
+            outcome = await one_request(ask, model, most_tokens, random)
+            outcomes.append(outcome)
+            pause_s = outcome.retry_after_s or random.uniform(*_PAUSE_S)
+            await asyncio.sleep(min(pause_s, max(0.0, deadline - time.monotonic())))
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(num_clients):
+            tasks.create_task(client(Random(number)))
+    return outcomes
+
+
+async def one_request(
+    ask: Callable[..., Awaitable[Outcome]], model: str, most_tokens: tuple[int, int], random: Random
+) -> Outcome:
     """A question, and one of the ways in which clients go."""
     question = random.choice(QUESTIONS) + " " + "Really! " * random.randrange(12)
     body = {
-        "model": "bird",
+        "model": model,
         "messages": [{"role": "user", "content": question}],
-        "max_tokens": random.randint(*_MOST_TOKENS),
+        "max_tokens": random.randint(*most_tokens),
         "temperature": random.choice((0.0, 1.0)),
     }
     way = random.choice(("stays", "stays", "leaves", "leaves_at_once"))
     if way == "leaves":
-        return await trial.ask(body, leave_after=random.randint(2, 20))
-    return await trial.ask(body, leave_s=random.uniform(0.0, 0.3) if way == "leaves_at_once" else None)
+        return await ask(body, leave_after=random.randint(2, 20))
+    return await ask(body, leave_s=random.uniform(0.0, 0.3) if way == "leaves_at_once" else None)
 
 
 def held_bytes(trial: Trial) -> dict[str, int]:

@@ -7,10 +7,11 @@ the server has left for them.
 import asyncio
 import json
 import os
+import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from simorgh_cli.processes import SERVICES
 QUESTIONS = ("Write one sentence about the sea.", "Name three birds.", "یک جمله درباره سیمرغ بنویس.", "What is 2 + 2?")
 _WANTED = ("api", "dispatcher", "inference")
 _QUIET_S = 60.0
+_WORDS = re.compile(rb'"content": ?"[^"]')
 
 
 @dataclass
@@ -68,51 +70,69 @@ class Trial:
         return next(float(line.split()[-1]) for line in text.splitlines() if line.split(" ")[0] == name)
 
     async def ask(self, body: dict[str, Any], leave_after: int | None = None, leave_s: float | None = None) -> Outcome:
-        """One streamed request, left after so many events or seconds where those are named."""
-        outcome = Outcome()
-        try:
-            async with asyncio.timeout(leave_s):
-                await self._ask(body, leave_after, outcome)
-        except TimeoutError:
-            outcome.has_left = True
-        except (OSError, ValueError, asyncio.IncompleteReadError) as error:
-            outcome.error = repr(error)
-        return outcome
+        """One streamed request through the gateway."""
+        headers = {"authorization": self.client.headers["authorization"]}
+        return await ask(self.platform.api_url, headers, body, leave_after, leave_s)
 
-    async def _ask(self, body: dict[str, Any], leave_after: int | None, outcome: Outcome) -> None:
-        at = urlsplit(self.platform.api_url)
-        begun = time.perf_counter()
-        reader, writer = await asyncio.open_connection(at.hostname, at.port)
-        try:
-            payload = json.dumps(body | {"stream": True}).encode()
-            lines = (
-                "POST /v1/chat/completions HTTP/1.1", f"host: {at.netloc}", "content-type: application/json",
-                f"authorization: {self.client.headers['authorization']}", f"content-length: {len(payload)}",
-                "connection: close",
-            )  # fmt: skip
-            writer.write("\r\n".join((*lines, "", "")).encode() + payload)
-            outcome.status = int((await reader.readuntil(b"\r\n")).split()[1])
-            headers = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            for line in headers.splitlines():
-                if line.startswith("retry-after:"):
-                    outcome.retry_after_s = float(line.partition(":")[2])
-            if outcome.status != httpx.codes.OK:
-                outcome.error = (await reader.read(2_000)).decode(errors="replace")[-300:]
-                return
-            while line := await reader.readline():
-                if not line.startswith(b"data: "):
-                    continue
-                outcome.num_events += 1
-                if outcome.first_s is None and b'"content": "' in line and b'"content": ""' not in line:
-                    outcome.first_s = time.perf_counter() - begun
-                if b'"error"' in line[:20]:
-                    outcome.error = line.decode(errors="replace")[:300]
-                outcome.is_whole = line.startswith(b"data: [DONE]")
-                if leave_after is not None and outcome.num_events >= leave_after and not outcome.is_whole:
-                    outcome.has_left = True
-                    return
-        finally:
-            writer.transport.abort()  # as a client that is gone, not one that says farewell
+
+async def ask(
+    url: str,
+    headers: Mapping[str, str],
+    body: dict[str, Any],
+    leave_after: int | None = None,
+    leave_s: float | None = None,
+) -> Outcome:
+    """One streamed request, left after so many events or seconds where those are named."""
+    outcome = Outcome()
+    try:
+        async with asyncio.timeout(leave_s):
+            await _ask(url, headers, body, leave_after, outcome)
+    except TimeoutError:
+        outcome.has_left = True
+    except (OSError, ValueError, asyncio.IncompleteReadError) as error:
+        outcome.error = repr(error)
+    return outcome
+
+
+async def _ask(
+    url: str, headers: Mapping[str, str], body: dict[str, Any], leave_after: int | None, outcome: Outcome
+) -> None:
+    at = urlsplit(url)
+    begun = time.perf_counter()
+    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+    try:
+        payload = json.dumps(body | {"stream": True}).encode()
+        lines = (
+            "POST /v1/chat/completions HTTP/1.1", f"host: {at.netloc}", "content-type: application/json",
+            *(f"{name}: {value}" for name, value in headers.items()), f"content-length: {len(payload)}",
+            "connection: close",
+        )  # fmt: skip
+        writer.write("\r\n".join((*lines, "", "")).encode() + payload)
+        outcome.status = int((await reader.readuntil(b"\r\n")).split()[1])
+        for line in (await reader.readuntil(b"\r\n\r\n")).decode().lower().splitlines():
+            if line.startswith("retry-after:"):
+                outcome.retry_after_s = float(line.partition(":")[2])
+        if outcome.status != httpx.codes.OK:
+            outcome.error = (await reader.read(2_000)).decode(errors="replace")[-300:]
+            return
+        await _read_events(reader, begun, leave_after, outcome)
+    finally:
+        writer.transport.abort()  # as a client that is gone, not one that says farewell
+
+
+async def _read_events(reader: asyncio.StreamReader, begun: float, leave_after: int | None, outcome: Outcome) -> None:
+    while line := await reader.readline():
+        if not line.startswith(b"data: "):
+            continue
+        outcome.num_events += 1
+        if outcome.first_s is None and _WORDS.search(line):
+            outcome.first_s = time.perf_counter() - begun
+        if b'"error"' in line[:20]:
+            outcome.error = line.decode(errors="replace")[:300]
+        outcome.is_whole = line.startswith(b"data: [DONE]")
+        if leave_after is not None and outcome.num_events >= leave_after and not outcome.is_whole:
+            outcome.has_left = True
+            return
 
 
 @contextmanager
