@@ -20,6 +20,7 @@ from tests.support.stack import Bucket, Database
 
 URL = "/v1/chat/completions"
 PLAIN = "/v1/completions"
+VECTORS = "/v1/embeddings"
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,16 @@ class TestBatch:
         alone = client.completions.create(**body)  # type: ignore[call-overload]
         texts = [choice["text"] for choice in answer["response"]["body"]["choices"]]
         assert texts == [choice.text for choice in alone.choices]
+
+    def test_vectors_are_made(self, client: openai.OpenAI) -> None:
+        """R-CHAT-6, R-CHAT-1: a batch of /v1/embeddings."""
+        body = {"model": "noise", "input": ["سلام", "hello"], "encoding_format": "float"}
+        begun = start(client, line(1, url=VECTORS, body=body), endpoint=VECTORS)
+        batch = ended(client, begun.id)
+        (answer,) = rows(client, batch.output_file_id)
+        alone = client.embeddings.create(**body)  # type: ignore[call-overload]
+        made = [one["embedding"] for one in answer["response"]["body"]["data"]]
+        assert made == [pytest.approx(one.embedding, abs=1e-6) for one in alone.data]
 
     def test_a_killed_worker_answers_no_line_twice(self, client: openai.OpenAI, world: World) -> None:
         """R-CHAT-6, R-JOB-1: kill -9 between lines; the answers that were there stay."""

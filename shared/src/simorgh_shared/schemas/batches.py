@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Endpoint = Literal["/v1/chat/completions", "/v1/completions"]
+Endpoint = Literal["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
 Metadata = dict[MetadataKey, Annotated[str, Field(max_length=512)]]
 BatchStatus = Literal[

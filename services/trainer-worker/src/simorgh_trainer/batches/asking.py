@@ -88,18 +88,20 @@ async def _ask_on(client: InferenceClient, questions: Questions, keep: Callable[
 async def _response(client: InferenceClient, questions: Questions, line: BatchLine) -> dict[str, Any]:
     """The server's answer, asked for until it has one. What is its fault is tried a few times."""
     num_faults = 0
+    body = {name: value for name, value in line.body.items() if name != "stream"}  # embeddings know no such member
+    body["model"] = questions.models[line.model]
     while True:
         request_id = new_id("req")
         try:
             upstream = await client.open(
                 questions.path,
-                line.body | {"model": questions.models[line.model], "stream": False},
+                body,
                 model_name=line.model,
                 request_id=request_id,
                 headers=_BEHIND_CHATS,
             )
             status, wait = upstream.status, upstream.headers.get("retry-after", "")
-            body = await upstream.read()
+            answer = await upstream.read()
         except UnavailableError as error:
             log.warning("batch_waits", job_id=questions.job_id, line=line.number, reason=error.code)
             await _pause(error.retry_after_s)
@@ -109,7 +111,7 @@ async def _response(client: InferenceClient, questions: Questions, line: BatchLi
             continue
         num_faults += status >= _FAULT
         if status < _FAULT or num_faults >= _TRIES:
-            return {"status_code": status, "request_id": request_id, "body": _json(body)}
+            return {"status_code": status, "request_id": request_id, "body": _json(answer)}
         await _pause(int(wait) if wait.isdecimal() else None)
 
 
