@@ -57,7 +57,7 @@ class ClosingStream(StreamingResponse):
                 await self._source.aclose()
 
 
-def get_inference(request: Request) -> InferenceClient:
+async def get_inference(request: Request) -> InferenceClient:
     """The process's client of the inference server."""
     client: InferenceClient = request.app.state.inference
     return client

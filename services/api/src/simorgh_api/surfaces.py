@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from simorgh_api import auditing
 from simorgh_api.errors import Shape, native_shape, openai_shape, to_problem
+from simorgh_api.usecases.audit import Act
 from simorgh_api.usecases.tickets import RESUME_PARAMETER, TICKET_PARAMETER
 from simorgh_shared.domain.errors import InvalidInputError, UnauthenticatedError
 from simorgh_shared.schemas.envelope import OpenAIError, Problem
@@ -78,7 +79,9 @@ def _route_class(shape: Shape) -> type[APIRoute]:
                         _require_known_query(request, known)
                     response = await inner(request)
                     if response.status_code < 400:
-                        await run_in_threadpool(_keep, unit, sessions, request, response, action)
+                        act = auditing.change(request, response, action)
+                        if unit.is_open or act is not None:
+                            await run_in_threadpool(_keep, unit, sessions, request, act)
                 except asyncio.CancelledError:
                     raise
                 except Exception as error:
@@ -96,9 +99,8 @@ def _route_class(shape: Shape) -> type[APIRoute]:
     return SurfaceRoute
 
 
-def _keep(unit: UnitOfWork, sessions: sessionmaker[Session], request: Request, response: Response, action: str) -> None:
+def _keep(unit: UnitOfWork, sessions: sessionmaker[Session], request: Request, act: Act | None) -> None:
     """Commit what was changed, with its line in the audit log; one that had transactions of its own gets it after."""
-    act = auditing.change(request, response, action)
     if unit.is_open:
         if act is not None:
             auditing.record(unit.session, request, act)

@@ -128,7 +128,7 @@ class Tally:
             _WAITED.labels(*self._labels).observe(time.monotonic() - self._began)
 
 
-def get_voice_jobs(request: Request) -> VoiceJobs:
+async def get_voice_jobs(request: Request) -> VoiceJobs:
     """The process's voice jobs."""
     state = request.app.state
     settings: ApiSettings = state.settings

@@ -18,7 +18,7 @@ from simorgh_shared.schemas.lineage import EnvelopeView, LineageView, SigningKey
 router = native_router("/models", "models")
 
 
-def get_manifest_key(request: Request) -> SigningKey:
+async def get_manifest_key(request: Request) -> SigningKey:
     """The key that signs manifests.
 
     Raises: UnavailableError where none is set.

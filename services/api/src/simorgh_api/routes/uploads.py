@@ -27,7 +27,7 @@ from simorgh_shared.schemas.uploads import (
 router = native_router("/datasets/uploads", "datasets")
 
 
-def direct_uploads(sessions: Sessions, incoming: Incoming, settings: Settings) -> DirectUploads:
+async def direct_uploads(sessions: Sessions, incoming: Incoming, settings: Settings) -> DirectUploads:
     """The gateway's uploads."""
     bounds = Bounds(
         bytes=settings.max_direct_upload_bytes,
