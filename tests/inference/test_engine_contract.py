@@ -60,6 +60,13 @@ def engine_of(server: InferenceServer) -> str:
     return str(server.loaded()["noise"]["engine"])
 
 
+def cache_use(server: InferenceServer) -> float:
+    """What is reserved of the cache, as Prometheus is told."""
+    lines = httpx.get(f"{server.url}/metrics", timeout=10).text.splitlines()
+    (told,) = (line.split()[1] for line in lines if line.startswith("simorgh_inference_cache_use_ratio "))
+    return float(told)
+
+
 def streamed(server: InferenceServer, **fields: Any) -> Iterator[dict[str, Any]]:
     """The events of a stream."""
     body = {"model": "noise", "messages": QUESTION, "temperature": 0, "max_tokens": 24, "stream": True} | fields
@@ -157,6 +164,16 @@ class TestEnds:
             left.close()
             assert stays.result()
         server.wait(server.is_idle, "it is idle", within_s=5)
+
+    def test_what_is_reserved_of_the_cache_is_told(self, server: InferenceServer) -> None:
+        """R-CHAT-3, R-OPS-3: while somebody is answered, and no longer. Without a pool it is nothing."""
+        has_pool = engine_of(server) == "openvino"
+        body = LONG | {"stream": True, "n": 8}  # one alone would be over before Prometheus has asked
+        with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=body, timeout=60) as left:
+            lines = left.iter_lines()  # without a name it would be closed, and the stream with it
+            next(lines)
+            server.wait(lambda: (cache_use(server) > 0) is has_pool, "what is reserved is told", within_s=5)
+        server.wait(lambda: cache_use(server) == 0, "it has all back", within_s=5)
 
 
 class TestRefusals:

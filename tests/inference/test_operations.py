@@ -137,7 +137,10 @@ class TestMetrics:
         """R-OPS-5: requests by outcome, tokens, first tokens, engines."""
         server = serve("--model-dir", str(model_folder), SIMORGH_INTERNAL_KEY=KEY)
         assert set(figures(server).values()) == {0.0}, "all series are there from the start"
-        assert ask(server, HEADERS, max_tokens=5).status_code == 200
+        with ThreadPoolExecutor(1) as threads:
+            asked = threads.submit(ask, server, HEADERS, max_tokens=5)
+            server.wait(lambda: figures(server)["requests_waiting"] == 1, "it waits for its model")
+            assert asked.result().status_code == 200
         assert ask(server, HEADERS, n=0).status_code == 400
         assert ask(server, HEADERS, messages=[{"role": "user", "content": "z" * 3000}]).status_code == 400
         assert ask(server, HEADERS, **LONG).status_code == 200
@@ -157,7 +160,7 @@ class TestMetrics:
         assert told["generated_tokens_total"] > 5 + LONG["max_tokens"]
         assert told["first_token_seconds_count"] == 3
         assert (told["engine_starts_total{ready}"], told["engine_losses_total"]) == (1, 1)
-        assert (told["requests_held"], told["engines_loaded"]) == (0, 0)
+        assert (told["requests_held"], told["requests_waiting"], told["engines_loaded"]) == (0, 0, 0)
 
     def test_a_client_that_leaves_is_counted(self, server: InferenceServer) -> None:
         """R-OPS-5."""

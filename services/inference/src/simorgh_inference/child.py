@@ -68,6 +68,8 @@ class EngineChild:
         self._stall_timeout_s = stall_timeout_s
         self._heard_at = time.monotonic()
         self.started_at = time.time()
+        self.cache_use: float | None = None
+        """The share of its cache that requests have reserved; None where it has no pool, or has said nothing yet."""
         self.used_at = time.monotonic()
         """When a request came or ended last."""
         self._reader = reader
@@ -172,7 +174,9 @@ class EngineChild:
         try:
             while line := await self._reader.readline():
                 self._heard_at = time.monotonic()
-                step = msgspec.json.decode(line)["step"]
+                told = msgspec.json.decode(line)
+                step = told["step"]
+                self.cache_use = told.get("cache", self.cache_use)
                 for piece in step:
                     self._hand_on(piece)
                 num_requests = len({piece["id"] for piece in step if "text" in piece})

@@ -13,6 +13,7 @@ from simorgh_shared.domain.errors import AppError
 async def measured(pieces: AsyncGenerator[dict[str, Any], None], num_choices: int = 1) -> AsyncIterator[dict[str, Any]]:
     """The same pieces. A request of several choices has ended with the last of them."""
     began, is_first, outcome, num_open = time.monotonic(), True, "left", num_choices
+    metrics.REQUESTS_WAITING.inc()
     try:
         async with aclosing(pieces):
             async for piece in pieces:
@@ -25,12 +26,16 @@ async def measured(pieces: AsyncGenerator[dict[str, Any], None], num_choices: in
                     metrics.TOKENS.inc(piece.get("tokens", 1) if "text" in piece else 0)
                     if is_first:
                         metrics.FIRST_TOKEN_SECONDS.observe(time.monotonic() - began)
+                if is_first:
+                    metrics.REQUESTS_WAITING.dec()
                 is_first = False
                 yield piece
     except Exception as error:
         outcome = _outcome(error)
         raise
     finally:
+        if is_first:
+            metrics.REQUESTS_WAITING.dec()
         metrics.REQUESTS.labels(outcome).inc()
 
 

@@ -20,6 +20,10 @@ STEP_REQUESTS = Histogram(
 )
 ENGINES_LOADED = Gauge("simorgh_inference_engines_loaded", "Engine children that live")
 REQUESTS_HELD = Gauge("simorgh_inference_requests_held", "Requests that engine children hold now")
+REQUESTS_WAITING = Gauge("simorgh_inference_requests_waiting", "Requests that have no token yet, loading included")
+CACHE_USE = Gauge(
+    "simorgh_inference_cache_use_ratio", "What of its cache of keys and values the fullest engine has reserved"
+)
 ENGINE_STARTS = Counter("simorgh_inference_engine_starts_total", "Engine children that were started", ["outcome"])
 ENGINE_LOSSES = Counter("simorgh_inference_engine_losses_total", "Engine children that ended by themselves")
 ENGINES_UNLOADED = Counter("simorgh_inference_engines_unloaded_total", "Engine children that made room for another")

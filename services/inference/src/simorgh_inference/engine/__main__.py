@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,11 @@ def _serve(engine: Any, connection: socket.socket) -> None:
     """Take what has come, make a step, send what it gave: until the parent closes the socket."""
     inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(connection, inbox), daemon=True).start()
-    outbox = Outbox(lambda pieces: _send(connection, {"step": pieces}), time.monotonic)
+
+    def send(pieces: Sequence[Any]) -> None:
+        _send(connection, {"step": pieces, "cache": engine.cache_use})
+
+    outbox = Outbox(send, time.monotonic)
     while True:
         pieces = []
         while engine.is_idle or not inbox.empty():
@@ -88,6 +93,7 @@ def _serve(engine: Any, connection: socket.socket) -> None:
             if message["op"] == "cancel":
                 engine.cancel(message["id"])
                 outbox.forget(message["id"])
+                send([])  # there may be no step that tells what the cache has got back
             else:
                 # Said at once and not with the step, which may be long: what the front does not hear of it sends again.
                 _send(connection, {"step": [{"id": message["id"], "taken": True}]})

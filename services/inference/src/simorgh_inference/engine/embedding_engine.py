@@ -60,6 +60,10 @@ class EmbeddingEngine:
         """Whether there is nothing to do."""
         return not self._active
 
+    @property
+    def cache_use(self) -> None:
+        """It has no pool of fixed size."""
+
     def add(self, request: EmbedRequest) -> Piece | None:
         """Take a request; a piece with the error where a text is empty or longer than the window."""
         inputs: Iterable[str | list[int]] = request["inputs"]

@@ -40,6 +40,7 @@ class OpenvinoEngine:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         self._precision = precision_here(precision)
         self._free_blocks = max(2, cache_bytes // (_bytes_per_token(config, self._precision) * BLOCK_TOKENS))
+        self._num_blocks = self._free_blocks
         context_tokens = min(int(config.max_position_embeddings), (self._free_blocks - 1) * BLOCK_TOKENS)
         self._vocabulary = int(config.vocab_size)
         self._intake = Intake(
@@ -59,6 +60,11 @@ class OpenvinoEngine:
     def is_idle(self) -> bool:
         """Whether there is nothing to do."""
         return not self._active and not self._waiting
+
+    @property
+    def cache_use(self) -> float:
+        """The share of the cache's pool that requests have reserved."""
+        return 1 - self._free_blocks / self._num_blocks
 
     def add(self, request: GenerateRequest) -> Piece | None:
         """Take a request; a piece with the error where it cannot be done.

@@ -3,7 +3,7 @@
 Steps that follow each other quickly are joined (outbox.py).
 
 To the engine: `{"op": "generate", "id", …}` with the members of GenerateRequest, and `{"op": "cancel", "id"}`. From it:
-`{"ready": {...}}` once, then `{"step": [Piece, …]}`.
+`{"ready": {...}}` once, then `{"step": [Piece, …], "cache": SHARE}`: what of the pool is reserved, null without one.
 
 The engine's first word on a request is `{"id", "taken": true}`, sent before any work on it. A request whose engine
 dies before that word was never begun, and the front gives it to another engine; one that was taken is lost with it.

@@ -61,6 +61,10 @@ class TransformersEngine:
         """Whether there is nothing to do."""
         return not self._active
 
+    @property
+    def cache_use(self) -> None:
+        """It has no pool of fixed size."""
+
     def add(self, request: GenerateRequest) -> Piece | None:
         """Take a request; a piece with the error where it cannot be done.
 

@@ -35,6 +35,7 @@ async def prometheus(request: Request) -> Response:
     children = set(host.loaded().values())  # several models may share one
     metrics.ENGINES_LOADED.set(len(children))
     metrics.REQUESTS_HELD.set(sum(child.num_active for child in children))
+    metrics.CACHE_USE.set(max((child.cache_use or 0.0 for child in children), default=0.0))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
