@@ -234,7 +234,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         "changes",
-        [{"endpoint": "/v1/embeddings"}, {"completion_window": "1h"}, {"output_expires_after": {}}, {"metadata": 3}],
+        [{"endpoint": "/v1/responses"}, {"completion_window": "1h"}, {"output_expires_after": {}}, {"metadata": 3}],
     )
     def test_what_is_not_done_here(self, client: openai.OpenAI, account: Account, changes: dict[str, Any]) -> None:
         """R-CHAT-6."""

@@ -1,7 +1,8 @@
 """Asks the inference server: one pooled client a process, answers as they come, and what its silence means.
 
 It knows the server's protocol (OpenAI's shapes and our headers) and nothing of who is asking. aiohttp and not httpx:
-a chat's many small pieces cost the gateway a third of its time with the latter (docs/performance.md, Serving).
+a chat's many small pieces cost the gateway a third of its time with the latter (docs/performance.md, Serving). It is
+imported with the first request: until then a process does without its 9 MB.
 """
 
 import contextlib
@@ -9,21 +10,23 @@ import json
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import aiohttp
 import structlog
 
 from simorgh_shared.domain.errors import UnavailableError
+
+if TYPE_CHECKING:
+    import aiohttp
 
 log = structlog.get_logger()
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
 EMBEDDINGS = "/v1/embeddings"
 _RETRY_AFTER_S = 5
-# The first answer of a large model waits until it is loaded.
-_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=600.0)
+_CONNECT_S = 5.0
+_ANSWER_S = 600.0  # the first answer of a large model waits until it is loaded
 _LOOK_TIMEOUT_S = 5.0
 _LOAD_TIMEOUT_S = 45.0  # less than command lines wait; then its first requests wait for the rest
 # The server says when it is full; idle connections end before uvicorn, after 5 s, would close them under a request.
@@ -57,7 +60,7 @@ class ServerModels:
 class Upstream:
     """An answer of the server whose head has come. Close it: that is what stops the generation."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: "aiohttp.ClientResponse") -> None:
         self._response = response
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
@@ -251,18 +254,15 @@ class InferenceClient:
         *,
         within_s: float | None = None,
     ) -> Upstream:
+        from aiohttp import ClientSession, ClientTimeout, TCPConnector
+
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_S),
+            self._session = ClientSession(
+                connector=TCPConnector(limit=0, keepalive_timeout=_IDLE_S),
                 headers=self._headers,
-                timeout=_TIMEOUT,
                 auto_decompress=False,
             )
-        timeout = (
-            _TIMEOUT
-            if within_s is None
-            else aiohttp.ClientTimeout(total=None, sock_connect=within_s, sock_read=within_s)
-        )
+        timeout = ClientTimeout(total=None, sock_connect=within_s or _CONNECT_S, sock_read=within_s or _ANSWER_S)
         data = None if body is None else _encoded(body)
         with _silence():
             response = await self._session.request(
@@ -292,7 +292,9 @@ def _checked(event: dict[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
+    from aiohttp import ClientError
+
     try:
         yield
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (ClientError, TimeoutError) as error:
         raise UnavailableError("inference_unavailable", retry_after_s=_RETRY_AFTER_S) from error
