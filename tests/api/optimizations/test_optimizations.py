@@ -117,6 +117,8 @@ class TestAliases:
         assert second["former_version_id"] == base["version_id"]
         answer = owner.client.get("/v1/models/foreign@trial")
         assert answer.json()["id"] == "foreign@trial"
+        told = refused(owner.client.delete(f"/api/models/{pruned['model_id']}"), 409, "model_aliased")
+        assert "foreign@trial" in told
         back = ok(owner.client.post(f"{path}/rollback"))
         assert (back["model_version_id"], back["former_version_id"]) == (
             base["version_id"],

@@ -259,6 +259,7 @@ _EN: dict[str, str] = {
     "optimization_kind": "Dataset {dataset_id} holds {found} rows, and the measures need text, qa or messages. Name another.",
     "optimization_not_ready": "The optimisation {job_id} is {status}: its report is not there yet. GET /api/optimizations/{job_id} shows how far it is.",
     # aliases
+    "model_aliased": "The model {model} is what {name}@{alias} points at. Set that alias to another version, or delete it, first.",
     "alias_not_found": "The model {model} has no alias {alias}. GET /api/models/{model}/aliases lists those that there are.",
     "alias_foreign": "The version {version_id} is none of the model {model}, and was not made from one. Name another version.",
     "alias_no_former": "The alias {alias} of the model {model} has pointed at nothing before. Set it to a version.",

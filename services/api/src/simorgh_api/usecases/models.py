@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from simorgh_api.usecases import paging
-from simorgh_shared.db.models import Blob, ManifestEntry, Model, ModelVersion
+from simorgh_shared.db.models import Alias, Blob, ManifestEntry, Model, ModelVersion
 from simorgh_shared.db.repositories import models as repository
-from simorgh_shared.domain.errors import NotFoundError
+from simorgh_shared.domain.errors import ConflictError, NotFoundError
 from simorgh_shared.schemas.models import ModelView, VersionView
 from simorgh_shared.storage.blobs import StoredBlob
 
@@ -81,11 +81,21 @@ def get(session: Session, project_id: str, model: str) -> ModelView:
 def delete(session: Session, project_id: str, model: str) -> str:
     """Take a model away; its name is free again, and nobody can ask it any more. Returns its id.
 
-    Raises: NotFoundError, also for the id of a version: only whole models are taken away.
+    Raises: NotFoundError, also for the id of a version: only whole models are taken away; ConflictError while the
+    alias of another model points at one of its versions.
     """
     if session.scalar(sa.select(ModelVersion.id).where(ModelVersion.id == model)) is not None:
         raise NotFoundError("model_not_found", model=model)
     found = _model(session, project_id, model)
+    aliased = session.execute(
+        sa.select(Model.name, Alias.name)
+        .join(Alias, Alias.model_id == Model.id)
+        .join(ModelVersion, ModelVersion.id == Alias.model_version_id)
+        .where(ModelVersion.model_id == found.id, Model.id != found.id, Model.deleted_at.is_(None))
+        .limit(1)
+    ).one_or_none()
+    if aliased is not None:
+        raise ConflictError("model_aliased", model=model, name=aliased[0], alias=aliased[1])
     found.deleted_at = sa.func.now()
     return found.id
 
