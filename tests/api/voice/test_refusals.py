@@ -126,16 +126,16 @@ class TestFields:
     )
     def test_what_transcriptions_do_not_take(self, world: World, fields: dict[str, Any], code: str) -> None:
         """R-VOICE-1: named, never ignored."""
-        told(send(world.client, TRANSCRIPTIONS, **fields), 400, code)
+        assert next(iter(fields)).partition("[")[0] in told(send(world.client, TRANSCRIPTIONS, **fields), 400, code)
 
     def test_translations_take_less(self, world: World) -> None:
         """R-VOICE-1: as OpenAI's."""
-        told(send(world.client, TRANSLATIONS, stream="true"), 400, "unknown_parameter")
+        assert "stream" in told(send(world.client, TRANSLATIONS, stream="true"), 400, "unknown_parameter")
 
     def test_fields_after_the_file_count_too(self, world: World) -> None:
         """R-VOICE-1: clients send them in any order."""
         parts = [("file", ("clip.wav", CLIP)), ("language", (None, "klingon")), ("model", (None, "whisper-1"))]
-        told(world.client.post(TRANSCRIPTIONS, files=parts), 400, "language_unknown")
+        assert "klingon" in told(world.client.post(TRANSCRIPTIONS, files=parts), 400, "language_unknown")
 
 
 class TestTexts:
