@@ -24,7 +24,7 @@ class TestMessage:
             ({"message": " \n\u2003"}, 422, "invalid_parameter", "it is blank: write something"),
             ({"message": "a\0b"}, 422, "invalid_parameter", "it holds a NUL character"),
             ({"message": "ن" * (MAX_MESSAGE_CHARS + 1)}, 422, "invalid_parameter", "at most 100000 characters"),
-            ({"mesage": "x"}, 422, "unknown_parameter", "Unknown parameter mesage. Known parameters: message, conv"),
+            ({"mesage": "x"}, 422, "unknown_parameter", "Unknown parameter mesage. Known parameters: model, stream"),
             ({"maxTokens": 1}, 422, "invalid_body", "max_tokens and maxTokens are the same parameter"),
             ({"temperature": 3}, 422, "invalid_parameter", "temperature is 3: it must be less than or equal to 2"),
             ({"stop": ["a"] * 5}, 422, "invalid_body", "stop: it must have at most 4 entries"),

@@ -12,7 +12,7 @@ from alembic.config import Config
 from simorgh_shared.db.revision import head_revision
 from simorgh_shared.settings import MigrationSettings
 
-_LOCK_KEY = 7_261_937  # two releases that start at once migrate one after the other
+LOCK_KEY = 7_261_937  # two releases that start at once migrate one after the other
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
@@ -39,14 +39,14 @@ def _migrate(owner_url: str, app_role: str | None, run: Callable[[Config], None]
     engine = sa.create_engine(owner_url, poolclass=sa.NullPool)
     try:
         with engine.connect() as connection:
-            connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK_KEY})
+            connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
             connection.commit()  # the lock is the session's; each migration has a transaction of its own
             config.attributes["connection"] = connection
             run(config)
             connection.commit()
             if app_role:
                 _grant(connection, app_role)
-            connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK_KEY})
+            connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
             connection.commit()
     finally:
         engine.dispose()

@@ -268,6 +268,8 @@ _EN: dict[str, str] = {
     "model_not_found": "There is no model {model} in this project. GET /v1/models lists those that there are.",
     "no_model_yet": "This project has no model to chat with yet. Train one with POST /api/train/start.",
     "conversation_not_found": "There is no conversation {conversation_id} of yours in this project. GET /api/chat/conversations lists those that there are.",
+    "message_not_found": "There is no message {message_id} in a conversation of yours in this project. GET /api/chat/history lists a conversation's messages with their ids.",
+    "message_role_unfit": "The message {message_id} is of the role {role}. Only answers (assistant) are made again, and only questions (user) are edited.",
     "system_not_first": "A system text is taken with the first message of a new conversation only. Leave conversation_id out, or leave system out.",
     "context_length_exceeded": "The prompt has {prompt_tokens} tokens and asks for {max_tokens} more; the model's window holds {context_tokens}. Shorten one of them.",
     "prompt_refused": "The model's chat template cannot take these messages: {reason}",

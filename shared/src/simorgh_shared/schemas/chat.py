@@ -23,21 +23,16 @@ StopTexts = Annotated[
 ]
 
 
-class ChatBody(BaseModel):
-    """A message, and how it is to be answered; snake_case, and camelCase is taken too."""
+class AnswerOptions(BaseModel):
+    """How a message is to be answered; snake_case, and camelCase is taken too."""
 
     model_config = ConfigDict(
         extra="forbid", alias_generator=AliasGenerator(validation_alias=_either_case), allow_inf_nan=False, frozen=True
     )
 
-    message: MessageText
-    conversation_id: Reference | None = None
-    """Go on with this conversation; without it a new one begins."""
     model: Reference | None = None
     """A model by id, name, version or alias. The conversation goes on with it. Default: the conversation's model,
     and for a new conversation the project's newest one."""
-    system: MessageText | None = None
-    """What the model is told before the first message; for a new conversation only."""
     stream: bool = False
     """Answer with server-sent events: `start`, `delta`…, then `done` or `error`."""
     temperature: float | None = Field(None, ge=0, le=2)
@@ -60,6 +55,22 @@ class ChatBody(BaseModel):
         """What was chosen of how the answer is drawn, under OpenAI's names."""
         chosen = {"temperature", "top_p", "max_tokens", "seed", "stop"}
         return self.model_dump(include=chosen, exclude_none=True)
+
+
+class ChatBody(AnswerOptions):
+    """A message, and how it is to be answered."""
+
+    message: MessageText
+    conversation_id: Reference | None = None
+    """Go on with this conversation; without it a new one begins."""
+    system: MessageText | None = None
+    """What the model is told before the first message; for a new conversation only."""
+
+
+class EditBody(AnswerOptions):
+    """A question in other words, and how it is to be answered."""
+
+    message: MessageText
 
 
 class ChatView(BaseModel):

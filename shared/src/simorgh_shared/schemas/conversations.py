@@ -108,6 +108,9 @@ class MessageView(BaseModel):
     """Of an answer: `stop`, `length`, or `cancelled` when its reader left before its end."""
     usage: Usage | None
     created_at: datetime
+    alternatives: list[str]
+    """The messages that stand at this place, in the order they came, itself included: more than one where a question
+    was edited or an answer made again. `POST /api/chat/messages/{id}/select` shows another."""
 
 
 class HistoryPage(Page[MessageView]):

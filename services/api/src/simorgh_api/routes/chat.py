@@ -1,78 +1,23 @@
-"""POST /api/chat: a message in, an answer out, and both kept in their conversation (R-CHAT-2)."""
+"""POST /api/chat: a message in, an answer out, and both kept in their conversation (R-CHAT-2).
 
-import contextlib
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+What was said can be said in other words, and answered again: both stand beside what they take the place of.
+"""
 
-import anyio
-import structlog
 from fastapi import Request, Response
-from pydantic import BaseModel
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
-from starlette.concurrency import run_in_threadpool
 
-from simorgh_api.asking import CLIENT_LEFT, ClientLeftError, ClosingStream, Inference, or_silence, while_connected
-from simorgh_api.deps import Reader, Sessions
-from simorgh_api.errors import Problem, native_shape, request_id, to_problem
-from simorgh_api.streams import SSE_HEADERS
+from simorgh_api.answering import STREAMED, answer_turn
+from simorgh_api.asking import Inference
+from simorgh_api.deps import DbSession, Reader, Sessions
 from simorgh_api.surfaces import native_router
-from simorgh_api.usecases import turns
-from simorgh_api.usecases.principals import Principal
-from simorgh_api.usecases.turns import Said, Turn
-from simorgh_shared.clients.inference import InferenceClient, RefusedError, Reply
-from simorgh_shared.domain.errors import AppError
-from simorgh_shared.schemas.chat import ChatBody, ChatBroken, ChatDelta, ChatStarted, ChatView
+from simorgh_api.usecases import conversations, turns
+from simorgh_shared.schemas.chat import AnswerOptions, ChatBody, ChatView, EditBody
+from simorgh_shared.schemas.conversations import MessageView
 from simorgh_shared.schemas.envelope import Answer
 
-log = structlog.get_logger()
 router = native_router("/chat", "chat")
-_COMMENT_S = 15.0
-_EVENTS = {
-    "description": "With `stream`, the data of the events `start`, `delta` … and `done`, or `error` at the end.",
-    "oneOf": [
-        ChatStarted.model_json_schema(),
-        ChatDelta.model_json_schema(),
-        {"$ref": "#/components/schemas/ChatView"},
-        ChatBroken.model_json_schema(),
-    ],
-}
 
 
-@dataclass(frozen=True)
-class Keeper:
-    """Keeps what was said, for the one who asked."""
-
-    sessions: sessionmaker[Session]
-    who: Principal
-    turn: Turn
-
-    async def keep(self, reply: Reply, finish_reason: str | None) -> ChatView:
-        """Store question and answer in one transaction, whoever leaves meanwhile."""
-        said = Said(reply.text, finish_reason, reply.usage, reply.turns_cut)
-
-        def store() -> ChatView:
-            with self.sessions.begin() as session:
-                return turns.keep(session, self.who, self.turn, said)
-
-        with anyio.CancelScope(shield=True):
-            view = await run_in_threadpool(store)
-        return view  # noqa: RET504 - for the type checker a scope may swallow what is in it
-
-    async def keep_cut_off(self, reply: Reply) -> None:
-        """Store what was said until the client left."""
-        try:
-            await self.keep(reply, reply.finish_reason or "cancelled")
-        except (AppError, SQLAlchemyError) as error:  # nobody is there to be told
-            log.warning("turn_not_kept", conversation_id=self.turn.conversation_id, reason=type(error).__name__)
-
-
-@router.post(
-    "",
-    operation_id="chat",
-    response_model=Answer[ChatView],
-    responses={200: {"content": {"text/event-stream": {"schema": _EVENTS}}}},
-)
+@router.post("", operation_id="chat", response_model=Answer[ChatView], responses=STREAMED)
 async def chat(
     request: Request, body: ChatBody, sessions: Sessions, inference: Inference, principal: Reader
 ) -> Answer[ChatView] | Response:
@@ -81,75 +26,63 @@ async def chat(
     Where the window of the model does not hold the whole conversation, its oldest turns are left out (`turns_cut`).
     When you leave a stream, what was said until then is kept; of an answer that fails nothing is.
     """
-
-    def plan() -> Turn:
-        with sessions() as session:
-            return turns.plan(session, principal, body)
-
-    turn = await run_in_threadpool(plan)
-    keeper = Keeper(sessions, principal, turn)
-    try:
-        reply = await while_connected(request, _begin(inference, turn, body, request_id(request)))
-        if body.stream:
-            lines = _events(request, keeper, reply)
-            return ClosingStream(lines, reply, media_type="text/event-stream", headers=SSE_HEADERS)
-        await while_connected(request, _finish(reply))
-    except ClientLeftError:
-        return Response(status_code=CLIENT_LEFT)
-    except RefusedError as refused:
-        return native_shape(request, _problem(request, refused))
-    return Answer(data=await keeper.keep(reply, reply.finish_reason))
+    return await answer_turn(
+        request, sessions, inference, principal, body, lambda session: turns.plan(session, principal, body)
+    )
 
 
-async def _begin(inference: InferenceClient, turn: Turn, body: ChatBody, asked_as: str) -> Reply:
-    # Streamed in any case: so a plain answer that breaks off says why.
-    asked = {
-        **body.sampling(),
-        "model": turn.model_version_id,
-        "messages": turn.messages,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    reply = Reply(await inference.open_chat(asked, model_name=turn.model, request_id=asked_as, fits_turns=True))
-    try:
-        await reply.begin()
-    except BaseException:
-        await reply.aclose()
-        raise
-    return reply
+@router.post(
+    "/messages/{message_id}/regenerate",
+    operation_id="regenerate_answer",
+    response_model=Answer[ChatView],
+    responses=STREAMED,
+)
+async def regenerate(
+    request: Request,
+    body: AnswerOptions,
+    sessions: Sessions,
+    inference: Inference,
+    principal: Reader,
+    message_id: str,
+) -> Answer[ChatView] | Response:
+    """Have an answer made again, by the same model or another, and go on from the new one.
+
+    The model is asked with what was said before that answer. The old answer stays beside the new one, with what
+    followed it: `alternatives` names both, and `select` goes back. Without a `temperature` above 0 or with the same
+    `seed` a model says the same again.
+    """
+    return await answer_turn(
+        request,
+        sessions,
+        inference,
+        principal,
+        body,
+        lambda session: turns.plan_again(session, principal, message_id, body),
+    )
 
 
-async def _finish(reply: Reply) -> None:
-    async with contextlib.aclosing(reply):
-        async for _ in reply.pieces():
-            pass
+@router.post(
+    "/messages/{message_id}/edit", operation_id="edit_message", response_model=Answer[ChatView], responses=STREAMED
+)
+async def edit(
+    request: Request, body: EditBody, sessions: Sessions, inference: Inference, principal: Reader, message_id: str
+) -> Answer[ChatView] | Response:
+    """Say one of your messages in other words, have it answered, and go on from there.
+
+    The first wording stays beside the new one, with its answer and what followed it: `alternatives` names both, and
+    `select` goes back.
+    """
+    return await answer_turn(
+        request,
+        sessions,
+        inference,
+        principal,
+        body,
+        lambda session: turns.plan_edit(session, principal, message_id, body),
+    )
 
 
-async def _events(request: Request, keeper: Keeper, reply: Reply) -> AsyncGenerator[str, None]:
-    is_settled = False  # what becomes of the turn is decided once, whatever happens while it is being kept
-    try:
-        yield _event("start", ChatStarted(conversation_id=keeper.turn.conversation_id, model=keeper.turn.model))
-        async with contextlib.aclosing(or_silence(reply.pieces(), _COMMENT_S)) as pieces:
-            async for piece in pieces:
-                yield ": still here\n\n" if piece is None else _event("delta", ChatDelta(content=piece))
-        is_settled = True
-        yield _event("done", await keeper.keep(reply, reply.finish_reason))
-    except Exception as error:  # the answer has begun: nothing above this can turn an error into words any more
-        is_settled = True
-        problem = _problem(request, error)
-        yield _event("error", ChatBroken(code=problem.code, error=problem.message))
-    finally:
-        with anyio.CancelScope(shield=True):
-            await reply.aclose()
-            if not is_settled and reply.text:
-                await keeper.keep_cut_off(reply)
-
-
-def _event(name: str, data: BaseModel) -> str:
-    return f"event: {name}\ndata: {data.model_dump_json()}\n\n"
-
-
-def _problem(request: Request, error: Exception) -> Problem:
-    if isinstance(error, RefusedError):
-        return Problem(error.status, error.code, error.message, error.param, retry_after_s=error.retry_after_s)
-    return to_problem(request, error)
+@router.post("/messages/{message_id}/select", operation_id="select_message")
+def select(session: DbSession, principal: Reader, message_id: str) -> Answer[MessageView]:
+    """Show this one of the messages at its place, with what last followed it; the conversation goes on from there."""
+    return Answer(data=conversations.select(session, principal, message_id))

@@ -95,7 +95,7 @@ def export_conversation(
 ) -> Response:
     """A whole conversation as a file. `jsonl` is one `messages` row, which can be uploaded as a dataset."""
     conversation = conversations.view(conversations.find(session, principal, conversation_id))
-    said = [conversations.message_view(row) for row in conversations.messages(session, conversation_id)]
+    said = conversations.views(session, conversations.messages(session, conversation_id))
     name = exports.file_name(conversation, format)
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
     return Response(exports.export(conversation, said, format), media_type=_MEDIA_TYPES[format], headers=headers)

@@ -5,12 +5,13 @@ Nobody else's conversation is ever found, whatever the asker's role in the proje
 
 import base64
 import binascii
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from simorgh_api.usecases import models, paging, purposes
+from simorgh_api.usecases import alternatives, models, paging, purposes
 from simorgh_api.usecases.principals import Principal
 from simorgh_shared.db.models import Conversation, Message
 from simorgh_shared.domain.errors import InvalidInputError, NotFoundError
@@ -86,6 +87,18 @@ def rename(session: Session, who: Principal, conversation_id: str, title: str) -
     return view(conversation)
 
 
+def select(session: Session, who: Principal, message_id: str) -> MessageView:
+    """Make the path through a message the current one, and on with the newest of what followed it.
+
+    Raises: NotFoundError.
+    """
+    chosen = find_message(session, who, message_id)
+    conversation = find(session, who, chosen.conversation_id, for_update=True)
+    alternatives.select(session, chosen)
+    conversation.updated_at = sa.func.clock_timestamp()
+    return views(session, [chosen])[0]
+
+
 def delete(session: Session, who: Principal, conversation_id: str) -> None:
     """Take a conversation away, with all that was said in it.
 
@@ -105,7 +118,7 @@ def history(
     """
     before: Message | None = None
     if cursor is not None:
-        before = _message(session, who, paging.decode(cursor, MESSAGE_PREFIX))
+        before = session.scalar(_my_messages(who).where(Message.id == paging.decode(cursor, MESSAGE_PREFIX)))
         if before is None or conversation_id not in (None, before.conversation_id):
             raise InvalidInputError("invalid_cursor")
         conversation_id = before.conversation_id
@@ -116,26 +129,42 @@ def history(
         if not newest:
             return None, [], None
         conversation_id = newest[0].id
-    query = sa.select(Message).where(Message.conversation_id == conversation_id)
+    query = sa.select(Message).where(current(conversation_id))
     if before is not None:
         query = query.where(Message.position < before.position)
     rows = session.scalars(query.order_by(Message.position.desc()).limit(limit + 1)).all()
     more = paging.encode(rows[limit - 1].id) if len(rows) > limit else None
-    return conversation_id, [message_view(row) for row in reversed(rows[:limit])], more
+    return conversation_id, views(session, rows[:limit][::-1]), more
 
 
 def messages(session: Session, conversation_id: str) -> list[Message]:
-    """All that was said, in order. The caller has checked whose conversation it is."""
-    query = sa.select(Message).where(Message.conversation_id == conversation_id).order_by(Message.position)
-    return list(session.scalars(query))
+    """All that was said on the current path, in order. The caller has checked whose conversation it is."""
+    return list(session.scalars(sa.select(Message).where(current(conversation_id)).order_by(Message.position)))
 
 
-def newest_messages(session: Session, conversation_id: str, max_chars: int) -> tuple[list[Message], int]:
+def find_message(session: Session, who: Principal, message_id: str, *roles: str) -> Message:
+    """A message of one of the caller's conversations, on the current path or not.
+
+    Raises: NotFoundError; InvalidInputError for one of another role.
+    """
+    found = session.scalar(_my_messages(who).where(Message.id == message_id))
+    if found is None:
+        raise NotFoundError("message_not_found", message_id=message_id)
+    if roles and found.role not in roles:
+        raise InvalidInputError("message_role_unfit", message_id=message_id, role=found.role)
+    return found
+
+
+def current(conversation_id: str) -> sa.ColumnElement[bool]:
+    """What of a conversation its reader sees."""
+    return sa.and_(Message.conversation_id == conversation_id, Message.is_current)
+
+
+def newest_messages(session: Session, mine: sa.ColumnElement[bool], max_chars: int) -> tuple[list[Message], int]:
     """The system text and the newest turns of at most `max_chars` together, in order; and how many turns are older.
 
-    The caller has checked whose conversation it is.
+    `mine` are the messages of one path; the caller has checked whose conversation it is.
     """
-    mine = Message.conversation_id == conversation_id
     running = sa.func.sum(sa.func.char_length(Message.content)).over(order_by=Message.position.desc())
     sums = sa.select(Message.position, running.label("num_chars")).where(mine).subquery()
     beyond = sa.select(sa.func.max(sums.c.position)).where(sums.c.num_chars > max_chars)
@@ -170,8 +199,13 @@ def view(row: Conversation) -> ConversationView:
     )
 
 
-def message_view(row: Message) -> MessageView:
-    """A message as the API shows it."""
+def views(session: Session, rows: Sequence[Message]) -> list[MessageView]:
+    """Messages of one conversation as the API shows them."""
+    at_place = alternatives.of(session, rows)
+    return [_message_view(row, at_place[row.id]) for row in rows]
+
+
+def _message_view(row: Message, at_place: list[str]) -> MessageView:
     return MessageView.model_validate(
         {
             "id": row.id,
@@ -183,13 +217,14 @@ def message_view(row: Message) -> MessageView:
             "finish_reason": row.finish_reason,
             "usage": None if row.usage is None else Usage.model_validate(row.usage),
             "created_at": row.created_at,
+            "alternatives": at_place,
         }
     )
 
 
-def _message(session: Session, who: Principal, message_id: str) -> Message | None:
+def _my_messages(who: Principal) -> "sa.Select[Message]":
     mine = _mine(who).with_only_columns(Conversation.id)
-    return session.scalar(sa.select(Message).where(Message.id == message_id, Message.conversation_id.in_(mine)))
+    return sa.select(Message).where(Message.conversation_id.in_(mine))
 
 
 def _mine(who: Principal) -> "sa.Select[Conversation]":

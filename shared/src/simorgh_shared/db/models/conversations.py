@@ -24,12 +24,21 @@ class Conversation(Base):
 
 
 class Message(Base):
-    """One turn, with the direction its text is shown in."""
+    """What was said once, with the direction its text is shown in.
+
+    What is edited or answered again keeps its row: the messages of a conversation are a tree, and one path through it,
+    from the first message on, is the current one.
+    """
 
     __tablename__ = "messages"
-    __table_args__ = (sa.UniqueConstraint("conversation_id", "position"),)
+    __table_args__ = (
+        sa.Index("messages_current", "conversation_id", "position", unique=True, postgresql_where="is_current"),
+    )
     id: Mapped[str] = mapped_column(primary_key=True)
     conversation_id: Mapped[str] = mapped_column(sa.ForeignKey("conversations.id", ondelete="CASCADE"))
+    parent_id: Mapped[str | None] = mapped_column(sa.ForeignKey("messages.id", ondelete="CASCADE"))
+    """The message before it. The database sets it: the current one of the position before."""
+    is_current: Mapped[bool] = mapped_column(server_default="true")
     position: Mapped[int]
     role: Mapped[str]
     content: Mapped[str]
