@@ -4,7 +4,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from simorgh_shared.secret_files import SecretFiles
 
 
 class Environment(StrEnum):
@@ -15,12 +17,24 @@ class Environment(StrEnum):
 
 
 class SimorghSettings(BaseSettings):
-    """Reads `SIMORGH_NAME` for a field `name`."""
+    """Reads `SIMORGH_NAME` for a field `name`; a secret one also from the file that `SIMORGH_NAME_FILE` names."""
 
     model_config = SettingsConfigDict(env_prefix="SIMORGH_", extra="ignore", frozen=True)
 
     environment: Environment = Environment.PRODUCTION
     log_level: str = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where settings come from, the first that says something goes."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
 
 
 class MigrationSettings(SimorghSettings):
@@ -74,6 +88,8 @@ class LeaseSettings(SimorghSettings):
     """Wait before the second retry; doubles with each further one. The first is at once."""
     stop_grace_s: float = Field(10.0, gt=0)
     """How long a job that was asked to leave may take to save, at least."""
+    drain_grace_s: float = Field(25.0, gt=0)
+    """A worker that was told to end is gone so long after that, whatever its jobs do: they are back in their queues."""
     orphan_grace_s: float = Field(600.0, gt=0)
     """How long an attempt computes on and spools while the database does not answer."""
     liveness_s: float = Field(60.0, gt=0)

@@ -98,12 +98,8 @@ class ApiSettings(
     api_port: int = 8000
     signing_key: SecretStr | None = None
     """Signs access tokens; at least 32 bytes."""
-    signing_key_file: Path | None = None
-    """Where the key lies in a file instead."""
     manifest_key: SecretStr | None = None
     """Signs the manifests of models: 32 bytes in base64, or an Ed25519 private key in PEM."""
-    manifest_key_file: Path | None = None
-    """Where that key lies in a file instead."""
     verification_keys: Annotated[list[SecretStr], NoDecode] = Field(default_factory=list)
     """Former signing keys, separated by commas, whose tokens are still taken."""
     access_token_s: int = Field(900, gt=0)
@@ -135,12 +131,7 @@ def manifest_key(settings: ApiSettings) -> SigningKey | None:
 
     Raises: InvalidInputError for one that is none.
     """
-    if settings.manifest_key is not None:
-        secret = settings.manifest_key.get_secret_value()
-    elif settings.manifest_key_file is not None and settings.manifest_key_file.is_file():
-        secret = settings.manifest_key_file.read_text("utf-8")
-    else:
-        secret = ""
+    secret = settings.manifest_key.get_secret_value() if settings.manifest_key is not None else ""
     try:
         return SigningKey(secret) if secret else None
     except ValueError as error:
@@ -152,12 +143,7 @@ def signing_secret(settings: ApiSettings) -> str:
 
     Raises: InvalidInputError when there is none, or in production one that is too short.
     """
-    if settings.signing_key is not None:
-        secret = settings.signing_key.get_secret_value()
-    elif settings.signing_key_file is not None and settings.signing_key_file.is_file():
-        secret = settings.signing_key_file.read_text("utf-8").strip()
-    else:
-        secret = ""
+    secret = settings.signing_key.get_secret_value() if settings.signing_key is not None else ""
     if not secret:
         raise InvalidInputError("signing_key_missing", minimum=MIN_SIGNING_KEY_BYTES)
     length = len(secret.encode())
