@@ -11,11 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import sqlalchemy as sa
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from simorgh_shared import exposition
 from simorgh_shared.db.revision import head_revision
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.storage.blobs import BlobStore
@@ -113,7 +113,7 @@ def serve_health(host: str, port: int, checks: Mapping[str, Check]) -> Threading
                     told = summary({name: check() for name, check in checks.items()})
                     self._answer(200 if told["ok"] else 503, _as_json(told))
                 case "/metrics":
-                    self._answer(200, generate_latest(), CONTENT_TYPE_LATEST)
+                    self._answer(200, exposition.render(), exposition.CONTENT_TYPE)
                 case path:
                     self._answer(404, _as_json({"ok": False, "error": f"There is nothing at {path}."}))
 

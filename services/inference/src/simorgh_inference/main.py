@@ -9,6 +9,7 @@ from simorgh_inference.app import create_app
 from simorgh_inference.registry import FolderSource, ModelSource, RegistrySource
 from simorgh_inference.settings import RegistrySettings, ServerSettings
 from simorgh_shared.db.engine import make_engine
+from simorgh_shared.exposition import introduce
 from simorgh_shared.logging import configure_logging
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.s3 import make_client
@@ -21,6 +22,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = ServerSettings()
     configure_logging("inference", settings.log_level)
+    introduce("inference")
     source: ModelSource
     if arguments.model_dir is not None:
         source = FolderSource(arguments.model_dir)

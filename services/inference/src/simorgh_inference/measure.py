@@ -37,6 +37,7 @@ async def measured(pieces: AsyncGenerator[dict[str, Any], None], num_choices: in
         if is_first:
             metrics.REQUESTS_WAITING.dec()
         metrics.REQUESTS.labels(outcome).inc()
+        metrics.REQUEST_SECONDS.observe(time.monotonic() - began)
 
 
 def _outcome(error: Exception) -> str:

@@ -13,6 +13,11 @@ FIRST_TOKEN_SECONDS = Histogram(
     "From the request to its first token, with the loading of its model where that was needed",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180),
 )
+REQUEST_SECONDS = Histogram(
+    "simorgh_inference_request_seconds",
+    "From a request to its end, however it ended",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600),
+)
 STEP_REQUESTS = Histogram(
     "simorgh_inference_step_requests",
     "Requests that got a token in one step of an engine",

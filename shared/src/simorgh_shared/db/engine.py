@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
+from simorgh_shared.db.timing import watch
+
 
 def make_engine(url: str, *, pool_size: int = 10, options: Sequence[str] = (), name: str = "simorgh") -> sa.Engine:
     """An engine on `url`. `options` are PostgreSQL settings such as `lock_timeout=2s`, set per connection."""
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
@@ -25,6 +27,8 @@ def make_engine(url: str, *, pool_size: int = 10, options: Sequence[str] = (), n
             "tcp_user_timeout": 10_000,
         },
     )
+    watch(engine, 2 * pool_size)
+    return engine
 
 
 def make_sessions(engine: sa.Engine) -> sessionmaker[Session]:

@@ -6,14 +6,20 @@ A token that is not the job's any more changes nothing: the statement meets zero
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from prometheus_client import Counter
 from sqlalchemy.orm import Session, sessionmaker
 
 from simorgh_shared.domain.jobs import DesiredState, JobStatus, Lane, Outcome
+
+_ATTEMPTS = Counter(
+    "simorgh_attempts_total", "Attempts that ended, by how; lost ones are told by the dispatcher", ["queue", "outcome"]
+)
+_STALE_WRITES = Counter("simorgh_stale_writes_total", "Writes that came after the lease was lost, and changed nothing")
 
 
 class LeaseLostError(Exception):
@@ -38,6 +44,8 @@ class Lease:
     """The worker's devices that this attempt has to itself."""
     queue: str = ""
     lane: Lane = Lane.LONG
+    waited_s: float = field(default=0.0, compare=False)
+    """How long it was eligible before it was claimed."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,23 @@ class AppliedEvent:
     type: str
     payload: dict[str, Any]
     at: datetime
+    ending: "Ending | None" = None
+    """Where an attempt ended with it."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended, and on which queue."""
+
+    queue: str
+    outcome: Outcome
+
+
+def count_endings(events: Sequence[AppliedEvent]) -> None:
+    """Tell Prometheus of the attempts that ended with these events. To be called after the commit."""
+    for event in events:
+        if event.ending is not None:
+            _ATTEMPTS.labels(event.ending.queue, event.ending.outcome).inc()
 
 
 def heartbeat(session: Session, lease: Lease, lease_s: float) -> Wishes:
@@ -144,6 +169,7 @@ def append(session: Session, job_id: str, attempt: int, event: Event) -> Applied
 
 def note_stale_write(sessions: sessionmaker[Session], lease: Lease, operation: str) -> None:
     """Count a write that came too late, in a transaction of its own (the refused one has rolled back)."""
+    _STALE_WRITES.inc()
     with sessions.begin() as session:
         session.execute(
             sa.text("INSERT INTO stale_writes (job_id, lease_token, operation) VALUES (:job_id, :token, :operation)"),
@@ -197,7 +223,7 @@ def release(
             "exit_code": exit_code,
         },
     )
-    return event
+    return replace(event, ending=Ending(lease.queue, outcome))
 
 
 _RELEASE = sa.text(

@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 
 from simorgh_shared.settings import StorageSettings
+from simorgh_shared.storage.timing import watch
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -45,6 +46,7 @@ def make_client(settings: StorageSettings, endpoint_url: str | None = None) -> "
     )
     for operation in ("PutObject", "UploadPart"):  # of a part, boto3 has no parameter for it
         client.meta.events.register(f"before-call.s3.{operation}", _name_type)
+    watch(client)
     return client
 
 

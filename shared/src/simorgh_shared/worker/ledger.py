@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from simorgh_shared.domain.jobs import Outcome
 from simorgh_shared.queue import endings
 from simorgh_shared.queue.endings import Exit
-from simorgh_shared.queue.leases import AppliedEvent, Lease
+from simorgh_shared.queue.leases import AppliedEvent, Lease, count_endings
 from simorgh_shared.queue.publishing import Publisher
 from simorgh_shared.settings import LeaseSettings
 from simorgh_shared.storage.blobs import ArtifactLostError, mark_lost
@@ -50,7 +50,8 @@ class Ledger:
                 time.sleep(RETRY_S)
 
     def publish(self, events: Sequence[AppliedEvent]) -> None:
-        """Tell the listeners what has been committed."""
+        """Tell the listeners, and Prometheus, what has been committed."""
+        count_endings(events)
         self.publisher.publish(events)
 
     def finish(self, write: Callable[[Session], AppliedEvent]) -> None:

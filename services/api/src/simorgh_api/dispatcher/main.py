@@ -13,23 +13,23 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge, Histogram
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from simorgh_api.dispatcher import duty, retention
+from simorgh_api.dispatcher import depths, duty, retention
 from simorgh_api.dispatcher.clearing import clear_uploads, sweep_incoming
 from simorgh_api.dispatcher.collecting import collect_blobs, sweep_parts
 from simorgh_api.dispatcher.listen import Listener
 from simorgh_api.dispatcher.ring import needs, ring
 from simorgh_api.dispatcher.settings import DispatcherSettings
-from simorgh_shared import health
+from simorgh_shared import exposition, health
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.logging import configure_logging
-from simorgh_shared.queue import parents
+from simorgh_shared.queue import leases, parents
 from simorgh_shared.queue.celery_app import make_app
 from simorgh_shared.queue.channels import NOTIFY_CONTROL, NOTIFY_EVENTS, REDIS_CONTROL
 from simorgh_shared.queue.doorbell import Doorbell
@@ -44,6 +44,14 @@ _DUTY = "dispatch"
 _SWEPT_AFTER = timedelta(days=1)
 _RINGS = Counter("simorgh_rings_total", "Rings sent to the queues")
 _REAPED = Counter("simorgh_reaped_leases_total", "Expired leases put back")
+_HAS_DUTY = Gauge("simorgh_dispatcher_has_duty", "Whether this dispatcher is the one that works")
+_ROUND_SECONDS = Histogram(
+    "simorgh_dispatcher_round_seconds", "One look at leases, parents and queues, with what had to be done"
+)
+_FAILED_ROUNDS = Counter("simorgh_dispatcher_failed_rounds_total", "Rounds in which a part did not answer", ["part"])
+for _part in ("database", "broker"):
+    _FAILED_ROUNDS.labels(_part)
+_LOOK_S = 5.0  # a scrape comes every 15 s
 
 
 class Dispatcher:
@@ -65,6 +73,7 @@ class Dispatcher:
         self._heard: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._next_collection = time.monotonic() + settings.collect_every_s
         self._next_clearing = time.monotonic()
+        self._next_look = time.monotonic()
         self._stopped = threading.Event()
 
     def heard(self, channel: str, payload: str) -> None:
@@ -88,27 +97,47 @@ class Dispatcher:
                 self._round()
             except (OperationalError, InterfaceError, PoolTimeoutError) as error:
                 self._reaper.database_was_down()
+                self._rest("database")
                 log.warning("database_unreachable", reason=type(error).__name__)
                 self._stopped.wait(1.0)
             except (RedisError, OSError) as error:
+                _FAILED_ROUNDS.labels("broker").inc()
                 log.warning("broker_unreachable", reason=type(error).__name__)
                 self._stopped.wait(1.0)
             self._pass_on()
+        self._rest()
         with self._sessions.begin() as session:
             duty.give_up(session, _DUTY, self._holder)
 
     def _round(self) -> None:
         with self._sessions.begin() as session:
             if not duty.hold(session, _DUTY, self._holder, self._settings.duty_s):
+                self._rest()
                 return
+        _HAS_DUTY.set(1)
+        with _ROUND_SECONDS.time():
+            self._work()
+
+    def _rest(self, silent_part: str | None = None) -> None:
+        """Tell nothing of the queues: another has the duty, or nobody knows."""
+        _HAS_DUTY.set(0)
+        depths.DEPTHS.last = None
+        if silent_part is not None:
+            _FAILED_ROUNDS.labels(silent_part).inc()
+
+    def _work(self) -> None:
         reaped = self._reaper.reap()
         if reaped:
             _REAPED.inc(len(reaped))
+            leases.count_endings(reaped)
             log.warning("leases_reaped", job_ids=[event.job_id for event in reaped])
         with self._sessions.begin() as session:
             advanced = parents.advance(session)
         with self._sessions() as session:
             wanted = needs(session)
+            if time.monotonic() >= self._next_look:
+                self._next_look = time.monotonic() + _LOOK_S
+                depths.DEPTHS.last = depths.read(session)
         if wanted:
             _RINGS.inc(ring(self._doorbell, wanted))
         self._publisher.publish(reaped)
@@ -145,6 +174,7 @@ def main() -> None:
     """Dispatch until told to end."""
     settings = DispatcherSettings()
     configure_logging("dispatcher", settings.log_level)
+    exposition.introduce("dispatcher")
     dispatcher = Dispatcher(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.stop())

@@ -4,10 +4,9 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
-from simorgh_shared import health
+from simorgh_shared import exposition, health
 from simorgh_shared.probing import Probe
 
 router = APIRouter(tags=["health"])
@@ -34,4 +33,4 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics", include_in_schema=False)
 def metrics() -> Response:
     """Prometheus metrics."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(exposition.render(), media_type=exposition.CONTENT_TYPE)

@@ -2,14 +2,13 @@
 
 import asyncio
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from simorgh_inference import metrics
 from simorgh_inference.host import EngineHost
-from simorgh_shared import health
+from simorgh_shared import exposition, health
 from simorgh_shared.probing import Probe
 
 _WITHIN_S = 4.0
@@ -36,7 +35,8 @@ async def prometheus(request: Request) -> Response:
     metrics.ENGINES_LOADED.set(len(children))
     metrics.REQUESTS_HELD.set(sum(child.num_active for child in children))
     metrics.CACHE_USE.set(max((child.cache_use or 0.0 for child in children), default=0.0))
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    text = await asyncio.to_thread(exposition.render)  # looks at processes: a token must not wait for that
+    return Response(text, media_type=exposition.CONTENT_TYPE)
 
 
 ROUTES = [

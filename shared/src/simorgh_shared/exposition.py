@@ -1,0 +1,81 @@
+"""What a process tells Prometheus about itself: which program it is, and what its children take.
+
+The facts of the work are counted where they arise, by objects at the top of the module that owns them.
+"""
+
+import os
+import threading
+from collections.abc import Iterable
+from importlib import metadata
+
+import psutil
+from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client import REGISTRY, Gauge, disable_created_metrics, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+__all__ = ["CONTENT_TYPE", "introduce", "render"]
+
+_BUILD = Gauge(
+    "simorgh_build_info", "Always 1; the labels say which program of which version this is", ["program", "version"]
+)
+
+
+def introduce(program: str) -> None:
+    """Say once, as the program begins, who it is."""
+    # They are a series beside each counter and histogram, which no query of ours needs.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    _BUILD.labels(program, metadata.version("simorgh-shared")).set(1)
+
+
+def render() -> bytes:
+    """The answer to a scrape."""
+    return generate_latest(REGISTRY)
+
+
+class ChildrenCollector(Collector):
+    """Memory and processor time of all that this process has started, and of what those started."""
+
+    def __init__(self, pid: int | None = None) -> None:
+        self._pid = pid
+        self._lock = threading.Lock()
+        self._most_cpu_s = 0.0
+
+    def describe(self) -> Iterable[Metric]:
+        """Their names, without looking at a process."""
+        return self._families()
+
+    def collect(self) -> Iterable[Metric]:
+        """Look now."""
+        processes, memory, cpu = self._families()
+        own = psutil.Process(self._pid or os.getpid())
+        num_processes, num_bytes, cpu_s = 0, 0, 0.0
+        ended = own.cpu_times()  # what ended children took is in it, as soon as they have been waited for
+        cpu_s += ended.children_user + ended.children_system
+        for child in own.children(recursive=True):
+            try:
+                with child.oneshot():
+                    times, held = child.cpu_times(), child.memory_info().rss
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+            num_processes += 1
+            num_bytes += held
+            cpu_s += times.user + times.system + times.children_user + times.children_system
+        with self._lock:  # one that ends between two looks of ours is missed for a moment: a counter never falls
+            self._most_cpu_s = max(self._most_cpu_s, cpu_s)
+            cpu.add_metric([], self._most_cpu_s)
+        processes.add_metric([], num_processes)
+        memory.add_metric([], num_bytes)
+        return processes, memory, cpu
+
+    def _families(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:
+        return (
+            GaugeMetricFamily("simorgh_child_processes", "Processes that this one started, and theirs"),
+            GaugeMetricFamily(
+                "simorgh_children_resident_memory_bytes", "What they hold in memory; shared pages count in each"
+            ),
+            CounterMetricFamily("simorgh_children_cpu_seconds", "Processor time that they took, ended ones included"),
+        )
+
+
+REGISTRY.register(ChildrenCollector())
