@@ -4,9 +4,11 @@ The facts of the work are counted where they arise, by objects at the top of the
 """
 
 import os
+import shutil
 import threading
 from collections.abc import Iterable
 from importlib import metadata
+from pathlib import Path
 
 import psutil
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
@@ -14,11 +16,13 @@ from prometheus_client import REGISTRY, Gauge, disable_created_metrics, generate
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-__all__ = ["CONTENT_TYPE", "introduce", "render"]
+__all__ = ["CONTENT_TYPE", "introduce", "render", "show_folder"]
 
 _BUILD = Gauge(
     "simorgh_build_info", "Always 1; the labels say which program of which version this is", ["program", "version"]
 )
+_FOLDER_FREE = Gauge("simorgh_folder_free_bytes", "What the file system of a folder of ours still takes", ["folder"])
+_FOLDER_SIZE = Gauge("simorgh_folder_size_bytes", "What that file system holds in all", ["folder"])
 
 
 def introduce(program: str) -> None:
@@ -26,6 +30,12 @@ def introduce(program: str) -> None:
     # They are a series beside each counter and histogram, which no query of ours needs.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     _BUILD.labels(program, metadata.version("simorgh-shared")).set(1)
+
+
+def show_folder(name: str, path: Path) -> None:
+    """Tell at each scrape how much the file system of a folder still takes."""
+    _FOLDER_FREE.labels(name).set_function(lambda: shutil.disk_usage(path).free)
+    _FOLDER_SIZE.labels(name).set_function(lambda: shutil.disk_usage(path).total)
 
 
 def render() -> bytes:

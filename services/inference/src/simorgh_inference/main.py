@@ -9,7 +9,7 @@ from simorgh_inference.app import create_app
 from simorgh_inference.registry import FolderSource, ModelSource, RegistrySource
 from simorgh_inference.settings import RegistrySettings, ServerSettings
 from simorgh_shared.db.engine import make_engine
-from simorgh_shared.exposition import introduce
+from simorgh_shared.exposition import introduce, show_folder
 from simorgh_shared.logging import configure_logging
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.s3 import make_client
@@ -29,6 +29,7 @@ def main() -> None:
     else:
         registry = RegistrySettings()
         registry.cache_dir.mkdir(parents=True, exist_ok=True)
+        show_folder("cache", registry.cache_dir)
         engine = make_engine(registry.database_url.get_secret_value(), pool_size=2, name="simorgh-inference")
         store = BlobStore(make_client(registry), registry.s3_bucket)
         source = RegistrySource(engine, store, registry.cache_dir)
