@@ -1,5 +1,6 @@
 """Brings a database to the newest schema (`simorgh-migrate`), once per release, as the owner role."""
 
+import argparse
 import re
 import sys
 from collections.abc import Callable
@@ -9,8 +10,10 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from simorgh_shared.db.awaiting import schema_revision, until_it_answers, until_migrated
 from simorgh_shared.db.revision import head_revision
-from simorgh_shared.settings import MigrationSettings
+from simorgh_shared.domain.errors import AppError
+from simorgh_shared.settings import DatabaseSettings, MigrationSettings
 
 LOCK_KEY = 7_261_937  # two releases that start at once migrate one after the other
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -28,9 +31,41 @@ def downgrade(owner_url: str, revision: str) -> None:
 
 def main() -> None:
     """Entry point of `simorgh-migrate`."""
+    parser = argparse.ArgumentParser(prog="simorgh-migrate", description=__doc__)
+    waits = parser.add_mutually_exclusive_group()
+    waits.add_argument("--wait", type=float, metavar="SECONDS", help="first wait until the database answers")
+    waits.add_argument(
+        "--await",
+        type=float,
+        metavar="SECONDS",
+        dest="await_s",
+        help="change nothing: end when another process has brought the database to this release's schema",
+    )
+    arguments = parser.parse_args()
+    try:
+        told = _await(arguments.await_s) if arguments.await_s is not None else _upgrade(arguments.wait)
+    except AppError as error:
+        sys.exit(f"simorgh-migrate: {error}")
+    sys.stdout.write(f"{told}\n")
+
+
+def _await(within_s: float) -> str:
+    revision = until_migrated(DatabaseSettings().database_url.get_secret_value(), within_s)
+    return f"database is at revision {revision}"
+
+
+def _upgrade(wait_s: float | None) -> str:
     settings = MigrationSettings()
-    upgrade(settings.database_owner_url.get_secret_value(), settings.database_app_role)
-    sys.stdout.write(f"database is at revision {head_revision()}\n")
+    owner_url = settings.database_owner_url.get_secret_value()
+    if wait_s is not None:
+        until_it_answers(owner_url, wait_s)
+    engine = sa.create_engine(owner_url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        revision = schema_revision(connection)
+    if revision > head_revision():  # a release that was rolled back: its code works with the newer schema
+        return f"database is at revision {revision}, newer than this release's {head_revision()}: nothing was changed"
+    upgrade(owner_url, settings.database_app_role)
+    return f"database is at revision {head_revision()}"
 
 
 def _migrate(owner_url: str, app_role: str | None, run: Callable[[Config], None]) -> None:

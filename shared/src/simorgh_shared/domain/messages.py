@@ -17,6 +17,8 @@ _EN: dict[str, str] = {
     "invalid_cursor": "The cursor is not one that this list gave. Start again without a cursor.",
     # parts that do not answer
     "database_unavailable": "The database does not answer. Nothing was changed; try again in {retry_after_s} s.",
+    "database_silent": "The database did not answer within {within_s} s. Look whether it runs and whether the address, the password and the network allow a connection.",
+    "database_not_migrated": "After {within_s} s the database is at revision {at}; this release needs {head}. Look at the log of the migration (simorgh-migrate).",
     "storage_unavailable": "The object storage does not answer. Nothing was kept; try again in {retry_after_s} s.",
     "inference_unavailable": "The inference server does not answer. Try again in {retry_after_s} s.",
     # jobs
