@@ -4,7 +4,7 @@ import re
 import time
 
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,6 +14,7 @@ log = structlog.get_logger()
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 _REQUESTS = Counter("simorgh_http_requests_total", "Requests answered", ["route", "method", "status"])
 _SECONDS = Histogram("simorgh_http_request_seconds", "Time until the answer began", ["route", "method"])
+_IN_FLIGHT = Gauge("simorgh_http_requests_in_flight", "Requests whose answers have not ended, streams among them")
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _QUIET = frozenset({"/livez", "/readyz", "/health", "/api/health", "/metrics"})
 _SECURITY_HEADERS = {
@@ -51,7 +52,8 @@ class RequestContext:
                 _note(scope, message["status"], time.monotonic() - began)
             await send(message)
 
-        await self._app(scope, receive, answer)
+        with _IN_FLIGHT.track_inprogress():
+            await self._app(scope, receive, answer)
 
 
 def _note(scope: Scope, status: int, seconds: float) -> None:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
+from prometheus_client import Gauge
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.orm import Session, sessionmaker
@@ -30,6 +31,9 @@ _COMMENT_S = 15.0
 _ASK_AGAIN_S = 2.0  # with a silence before it and the read itself, a right that ended ends the stream within 5 s
 _PAGE = 500
 _CANCEL_AGAIN_S = 0.2
+
+
+_STREAMS = Gauge("simorgh_event_streams", "Streams of jobs' events and waits for their ends that are open")
 
 
 class Broadcast:
@@ -57,7 +61,8 @@ class Broadcast:
         wake = asyncio.Event()
         self._waiting[job_id].add(wake)
         try:
-            yield wake
+            with _STREAMS.track_inprogress():
+                yield wake
         finally:
             self._waiting[job_id].discard(wake)
             if not self._waiting[job_id]:
