@@ -17,6 +17,7 @@ class Service:
     metrics_port: bool = False
     """It serves `/metrics` on a port of its own."""
     grace_s: float = 5.0
+    """Longer than a worker takes at most (`drain_grace_s`, 25)."""
 
 
 SERVICES = (
@@ -27,7 +28,7 @@ SERVICES = (
         ("simorgh-trainer-worker", "--queues", "train.cpu,optimize.cpu", "-c", "1"),
         loads_torch=True,
         metrics_port=True,
-        grace_s=20.0,  # a training child saves a checkpoint first
+        grace_s=28.0,  # a training child saves a checkpoint first
     ),
     Service(
         "trainer-gpu",
@@ -35,16 +36,16 @@ SERVICES = (
         loads_torch=True,
         needs_gpu=True,
         metrics_port=True,
-        grace_s=20.0,
+        grace_s=28.0,
     ),
-    Service("io", ("simorgh-trainer-worker", "--queues", "io", "-c", "4"), metrics_port=True, grace_s=20.0),
+    Service("io", ("simorgh-trainer-worker", "--queues", "io", "-c", "4"), metrics_port=True, grace_s=28.0),
     Service(
         "voice-cpu",
         ("simorgh-voice", "--queues", "voice.cpu"),
         loads_torch=True,
         ready_at="SIMORGH_METRICS_PORT",
         metrics_port=True,
-        grace_s=20.0,  # a clip is finished first, a long file given back
+        grace_s=28.0,  # a clip is finished first, a long file given back
     ),
     Service(
         "voice-gpu",
@@ -53,7 +54,7 @@ SERVICES = (
         needs_gpu=True,
         ready_at="SIMORGH_METRICS_PORT",
         metrics_port=True,
-        grace_s=20.0,
+        grace_s=28.0,
     ),
     Service("inference", ("simorgh-inference",), loads_torch=True, ready_at="SIMORGH_INFERENCE_PORT"),
 )

@@ -7,7 +7,7 @@ from simorgh_shared.domain.jobs import Lane, Queue
 from simorgh_shared.logging import configure_logging
 from simorgh_shared.worker.capacity import Slots
 from simorgh_shared.worker.process import LocalLauncher
-from simorgh_shared.worker.service import named_queues, open_resources, own_devices, serve
+from simorgh_shared.worker.service import add_idle_option, named_queues, open_resources, own_devices, serve
 from simorgh_trainer.batches.asking import Server
 from simorgh_trainer.jobs.batch import Batch
 from simorgh_trainer.jobs.kinds import job_kinds
@@ -27,7 +27,7 @@ def main() -> None:
     key = settings.internal_key.get_secret_value() if settings.internal_key is not None else None
     server = Server(settings.inference_url, key, settings.batch_at_once)
     batch = Batch(resources.store, resources.folder, server)
-    sys.exit(serve(resources, arguments.queues, slots, devices, job_kinds(launcher, batch)))
+    sys.exit(serve(resources, arguments.queues, slots, devices, job_kinds(launcher, batch), arguments.exit_when_idle))
 
 
 def _arguments() -> argparse.Namespace:
@@ -39,6 +39,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--short-slots", type=int, default=0, help="so many of the slots take short work alone (default: 0)"
     )
+    add_idle_option(parser)
     arguments = parser.parse_args()
     if not 0 <= arguments.short_slots < (arguments.concurrency or 1):
         parser.error("--short-slots must leave at least one of the slots (-c) for long work")

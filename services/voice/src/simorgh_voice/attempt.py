@@ -69,6 +69,7 @@ class EngineAttempt:
     def __init__(self, workplace: Workplace, kind: EngineKind, claimed: Claimed) -> None:
         self._at = workplace
         self._kind = kind
+        self._claimed = claimed
         self._lease = claimed.lease
         self._heart = claimed.heart
         self._ledger = claimed.ledger
@@ -195,7 +196,11 @@ class EngineAttempt:
         if not is_draining:
             return False
         self._asked_at = self._asked_at or time.monotonic()
-        if lease.lane is Lane.SHORT and time.monotonic() - self._asked_at < self._times.stop_grace_s:
+        if (
+            lease.lane is Lane.SHORT
+            and time.monotonic() - self._asked_at < self._times.stop_grace_s
+            and (not self._draining.are_children_late)
+        ):
             return False
         self._ledger.finish(lambda session: endings.leave(session, lease, Outcome.DRAINED))
         return True
@@ -206,9 +211,7 @@ class EngineAttempt:
 
     def _stored(self, name: str) -> StoredBlob:
         path = self._output / name
-        return until_stored(
-            lambda: self._at.store.put(self._ledger.sessions, path), self._times.orphan_grace_s, self._heart
-        )
+        return until_stored(lambda: self._at.store.put(self._ledger.sessions, path), self._claimed)
 
     def _apply(self, batch: Batch) -> None:
         from_line, to_line = self._line, self._line + batch.num_lines

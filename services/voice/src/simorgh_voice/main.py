@@ -11,7 +11,7 @@ from simorgh_shared.logging import configure_logging
 from simorgh_shared.storage.folders import FolderCache
 from simorgh_shared.worker.capacity import Devices, Slots
 from simorgh_shared.worker.process import LocalLauncher
-from simorgh_shared.worker.service import Resources, named_queues, open_resources, own_devices, serve
+from simorgh_shared.worker.service import Resources, add_idle_option, named_queues, open_resources, own_devices, serve
 from simorgh_voice.attempt import Workplace
 from simorgh_voice.engines import EngineLimits, Engines
 from simorgh_voice.jobs.kinds import job_kinds
@@ -38,7 +38,7 @@ def main() -> None:
     engines = Engines(limits)
     launcher = LocalLauncher(resources.folder, resources.store, resources.incoming, resources.sessions)
     kinds = job_kinds(_workplace(resources, settings, engines), launcher)
-    exit_code = serve(resources, arguments.queues, slots, devices, kinds)
+    exit_code = serve(resources, arguments.queues, slots, devices, kinds, arguments.exit_when_idle)
     engines.close()
     sys.exit(exit_code)
 
@@ -55,6 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--queues", default=Queue.VOICE_CPU.value, help=f"queues to serve, by commas: {known}")
     parser.add_argument("--short-slots", type=int, default=1, help="short clips at a time (default: 1)")
     parser.add_argument("--long-slots", type=int, default=1, help="long files at a time (default: 1)")
+    add_idle_option(parser)
     arguments = parser.parse_args()
     if min(arguments.short_slots, arguments.long_slots) < 0 or arguments.short_slots + arguments.long_slots == 0:
         parser.error("--short-slots and --long-slots must be 0 or more, and at least one of them 1")

@@ -19,7 +19,7 @@ from simorgh_shared.queue.endings import Exit
 from simorgh_shared.queue.leases import LeaseLostError
 from simorgh_shared.storage.blobs import ArtifactLostError
 from simorgh_shared.worker.child_events import Batch, sort_lines
-from simorgh_shared.worker.heartbeat import Heartbeat
+from simorgh_shared.worker.figures import RunFigures
 from simorgh_shared.worker.kinds import ChildKind, Claimed
 from simorgh_shared.worker.ledger import RETRY_S
 from simorgh_shared.worker.process import ChildRun, InputLostError, Launcher
@@ -46,6 +46,7 @@ class Attempt:
     """One attempt of a job that has a child."""
 
     def __init__(self, launcher: Launcher, kind: ChildKind, claimed: Claimed) -> None:
+        self._claimed = claimed
         self._ledger = claimed.ledger
         self._launcher = launcher
         self._draining = claimed.draining
@@ -61,6 +62,7 @@ class Attempt:
         self._killed_for: Outcome | None = None
         self._last_word = time.monotonic()
         self._ending: dict[str, Any] | None = None
+        self._figures = RunFigures()
 
     def run(self) -> None:
         """Start the child, follow it, end the attempt."""
@@ -71,7 +73,8 @@ class Attempt:
         try:
             how = self._follow(child, uploads)
             if self._killed_for is None and self._wants() is not DesiredState.CANCEL:
-                uploads.finish(self._times.orphan_grace_s)
+                deadline = time.monotonic() + self._times.orphan_grace_s
+                uploads.finish(lambda: self._draining.is_storing_late or time.monotonic() > deadline)
                 if uploads.error is not None:
                     raise uploads.error
             self._end(child, how)
@@ -79,6 +82,7 @@ class Attempt:
             child.kill()
             uploads.abandon()
             child.close()
+            self._figures.close()
 
     def _start(self) -> ChildRun:
         """Start the child; a checkpoint that storage has lost is given up for the one before."""
@@ -140,6 +144,7 @@ class Attempt:
         )
         self._line = to_line
         self._ledger.publish(events)
+        self._figures.note(batch.metrics, batch.progress)
         for checkpoint in batch.checkpoints:
             if not uploads.add(checkpoint) and checkpoint["reason"] == checkpoints.REQUESTED:
                 self._note_requested(int(checkpoint["step"]))
@@ -168,12 +173,17 @@ class Attempt:
         if self._wants() is DesiredState.CANCEL:
             return Outcome.LEFT
         now = time.monotonic()
-        grace_s = max(self._times.stop_grace_s, 2 * uploads.longest_save_s)
-        if self._asked_at is not None and now - self._asked_at > grace_s:
+        if self._asked_at is not None and self._is_late(now - self._asked_at, uploads.longest_save_s):
             return Outcome.DRAINED if self._draining.is_set() else Outcome.LEFT
         if self._heart.silent_s > self._times.orphan_grace_s:
             return Outcome.LOST
         return Outcome.STALLED if now - self._last_word > self._times.liveness_s else None
+
+    def _is_late(self, waited_s: float, longest_save_s: float) -> bool:
+        """Whether a child that was asked to leave has had its time."""
+        if self._draining.is_set() and self._kind.checkpoints_kept(self._lease):
+            return self._draining.are_children_late  # its first save may take longer than any number here
+        return self._draining.are_children_late or waited_s > max(self._times.stop_grace_s, 2 * longest_save_s)
 
     def _commit_checkpoint(self, child: ChildRun, checkpoint: dict[str, Any]) -> None:
         entries, step = child.store(checkpoint["path"]), int(checkpoint["step"])
@@ -215,7 +225,7 @@ class Attempt:
             self._crashed(Outcome.CRASHED, "child_crashed", {"how": how.describe(), "tail": tail}, how)
 
     def _succeed(self, child: ChildRun, ending: dict[str, Any]) -> None:
-        entries = until_stored(lambda: child.store(str(ending["path"])), self._times.orphan_grace_s, self._heart)
+        entries = until_stored(lambda: child.store(str(ending["path"])), self._claimed)
         lease, kind = self._lease, self._kind
         result = {"metrics": ending.get("metrics", {}), "step": ending.get("step")}
         self._ledger.finish(
@@ -228,16 +238,16 @@ class Attempt:
         self._ledger.crash(self._lease, outcome, code, params, how)
 
 
-def until_stored(store: Callable[[], _T], grace_s: float, heart: Heartbeat) -> _T:
+def until_stored(store: Callable[[], _T], claimed: Claimed) -> _T:
     """Store something, again and again while the storage does not answer.
 
-    Raises: UnavailableError when the grace is over.
+    Raises: UnavailableError when the grace is over, or the worker has no more time for that.
     """
-    deadline = time.monotonic() + grace_s
+    deadline = time.monotonic() + claimed.ledger.times.orphan_grace_s
     while True:
         try:
             return store()
         except (UnavailableError, DBAPIError):
-            if heart.lost or time.monotonic() > deadline:
+            if claimed.heart.lost or claimed.draining.is_storing_late or time.monotonic() > deadline:
                 raise
             time.sleep(RETRY_S)

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -26,6 +27,8 @@ class Slots:
         self._free = {lanes: number for lanes, number in num_by_lanes.items() if number}
         self.kinds = tuple(self._free)
         self._changed = threading.Condition()
+        self._used_at = time.monotonic()
+        self._is_closed = False
 
     @property
     def lanes(self) -> Sequence[Lane]:
@@ -35,21 +38,34 @@ class Slots:
     def take(self, lanes: Slot) -> bool:
         """Take a slot of this kind, if one is free."""
         with self._changed:
-            if not self._free[lanes]:
+            if self._is_closed or not self._free[lanes]:
                 return False
             self._free[lanes] -= 1
             return True
 
-    def give_back(self, slot: Slot) -> None:
-        """The slot is free again."""
+    def give_back(self, slot: Slot, *, was_used: bool = True) -> None:
+        """The slot is free again, after a job or a look that found none."""
         with self._changed:
             self._free[slot] += 1
+            if was_used:
+                self._used_at = time.monotonic()
             self._changed.notify_all()
 
     @property
     def num_free(self) -> int:
         """How many are free now."""
         return sum(self._free.values())
+
+    def close_if_unused_since(self, moment: float) -> bool:
+        """Give no slot out any more, if none is taken and none had a job after this moment (of the monotonic clock).
+
+        Taking a slot comes before claiming a job for it: whoever is in the midst of that keeps all open.
+        """
+        with self._changed:
+            if self._used_at > moment or self.num_free < self.num_slots:
+                return False
+            self._is_closed = True
+            return True
 
     def wait_until_all_free(self) -> None:
         """Wait for the work that holds slots. Nobody may take one meanwhile."""

@@ -20,7 +20,7 @@ class Heartbeat:
 
     def __init__(self, sessions: sessionmaker[Session], lease: Lease, times: LeaseSettings) -> None:
         self._sessions = sessions
-        self._lease = lease
+        self.lease = lease
         self._times = times
         self._wake = threading.Event()
         self._ended = False
@@ -53,11 +53,11 @@ class Heartbeat:
             begun = time.monotonic()
             try:
                 with self._sessions.begin() as session:
-                    self.wishes = leases.heartbeat(session, self._lease, self._times.lease_s)
+                    self.wishes = leases.heartbeat(session, self.lease, self._times.lease_s)
                 self._last_answer = begun
             except LeaseLostError:
                 self.lost = True
             except DBAPIError as error:
-                log.warning("heartbeat_failed", job_id=self._lease.job_id, reason=type(error).__name__)
+                log.warning("heartbeat_failed", job_id=self.lease.job_id, reason=type(error).__name__)
             self._wake.wait(max(0.05, begun + self._times.heartbeat_s - time.monotonic()))
             self._wake.clear()

@@ -1,6 +1,5 @@
 """What a worker has to know of the kinds of jobs that it does. A service names its kinds when it makes its runner."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ from simorgh_shared.queue.leases import Lease
 from simorgh_shared.queue.parents import ChildJob
 from simorgh_shared.queue.submit import NewJob
 from simorgh_shared.storage.manifests import Entry
+from simorgh_shared.worker.draining import Draining
 from simorgh_shared.worker.heartbeat import Heartbeat
 from simorgh_shared.worker.ledger import Ledger
 from simorgh_shared.worker.process import LaunchPlan
@@ -23,7 +23,7 @@ class Claimed:
     lease: Lease
     heart: Heartbeat
     ledger: Ledger
-    draining: threading.Event
+    draining: Draining
     """Set once the worker is to end."""
 
 

@@ -3,7 +3,6 @@
 It never imports what a child runs.
 """
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,9 +10,11 @@ import structlog
 
 from simorgh_shared.domain.errors import AppError, UnavailableError
 from simorgh_shared.domain.jobs import Outcome
-from simorgh_shared.queue import leases
+from simorgh_shared.queue import endings, leases
 from simorgh_shared.queue.leases import Lease, LeaseLostError
 from simorgh_shared.storage.blobs import ArtifactLostError
+from simorgh_shared.worker import figures
+from simorgh_shared.worker.draining import Draining
 from simorgh_shared.worker.heartbeat import Heartbeat
 from simorgh_shared.worker.kinds import Claimed, JobKind
 from simorgh_shared.worker.ledger import Ledger
@@ -28,14 +29,14 @@ class Runner:
     ledger: Ledger
     kinds: Mapping[str, JobKind]
     """By the job's type."""
-    draining: threading.Event = field(default_factory=threading.Event)
+    draining: Draining
     heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
     """The live ones by job, for whoever is told that a job is wanted otherwise."""
 
     def run(self, lease: Lease) -> None:
         """Run one attempt. Whatever happens, the job's row is left in a state that someone goes on from."""
         ledger = self.ledger
-        with Heartbeat(ledger.sessions, lease, ledger.times) as heart:
+        with figures.running(lease), Heartbeat(ledger.sessions, lease, ledger.times) as heart:
             self.heartbeats[lease.job_id] = heart
             try:
                 self.kinds[lease.type].run(Claimed(lease, heart, ledger, self.draining))
@@ -46,7 +47,10 @@ class Runner:
                 ledger.note_lost(error)
                 ledger.fail(lease, "artifact_lost", {"path": error.path})
             except UnavailableError as error:
-                ledger.crash(lease, Outcome.CRASHED, "job_failed", {"reason": str(error)})
+                if self.draining.is_set():  # there was no time left to wait for what is silent
+                    ledger.finish(lambda session: endings.leave(session, lease, Outcome.DRAINED))
+                else:
+                    ledger.crash(lease, Outcome.CRASHED, "job_failed", {"reason": str(error)})
             except AppError as error:
                 ledger.fail(lease, error.code, dict(error.params))
             except Exception as error:

@@ -14,6 +14,7 @@ from simorgh_shared.worker.process import ChildRun
 
 log = structlog.get_logger()
 _RETRY_S = 1.0
+_LOOK_S = 0.2
 
 
 class CheckpointUploads:
@@ -56,13 +57,15 @@ class CheckpointUploads:
             self._changed.notify_all()
         return True
 
-    def finish(self, within_s: float) -> None:
-        """Wait until all is stored, at most so long."""
+    def finish(self, is_late: Callable[[], bool]) -> None:
+        """Wait until all is stored, or it is too late for that."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: not self._thread.is_alive() or (not self._waiting and not self._busy), within_s
-            )
+            while not self._changed.wait_for(self._is_done, _LOOK_S) and not is_late():
+                pass
         self.abandon()
+
+    def _is_done(self) -> bool:
+        return not self._thread.is_alive() or (not self._waiting and not self._busy)
 
     def abandon(self) -> None:
         """Start no further one; the thread ends with what it does now."""

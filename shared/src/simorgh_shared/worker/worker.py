@@ -1,9 +1,12 @@
 """A worker: claims jobs for its free slots whenever it is rung, at start-up and every few seconds."""
 
 import json
+import math
 import secrets
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import psutil
 import sqlalchemy as sa
@@ -19,10 +22,20 @@ from simorgh_shared.queue.claiming import Offer
 from simorgh_shared.queue.leases import Lease
 from simorgh_shared.settings import LeaseSettings
 from simorgh_shared.worker.capacity import Devices, Slot, Slots
+from simorgh_shared.worker.forced_end import end_in_time
 from simorgh_shared.worker.runner import Runner
 
 log = structlog.get_logger()
 _NO_HEARTBEAT_FOR_S = 600
+
+
+@dataclass(frozen=True)
+class OnIdle:
+    """What a worker does that nobody needs."""
+
+    after_s: float
+    """So long without a job."""
+    end: Callable[[], None]
 
 
 class Worker:
@@ -45,6 +58,9 @@ class Worker:
         self._sessions = sessions
         self._runner = runner
         self._times = times
+        self._on_idle: OnIdle | None = None
+        self._looked_at = -math.inf
+        """When the database last said what there is to do."""
         self._memory_bytes = psutil.virtual_memory().total
         self._stopped = threading.Event()
         self.is_listed = False
@@ -52,14 +68,18 @@ class Worker:
         self._num_calls = 0
         """How often there was reason to look; an increment lost between threads is one reason the less to look."""
 
-    def start(self, redis: "Redis") -> None:
+    def start(self, redis: "Redis", on_idle: OnIdle | None = None) -> None:
         """Begin to poll, and to listen for wishes. Needs PostgreSQL alone; Redis only makes it quick."""
+        self._on_idle = on_idle
         threading.Thread(target=self._poll, name="poll", daemon=True).start()
         threading.Thread(target=self._listen, args=(redis,), name="control", daemon=True).start()
 
     def drain(self) -> None:
         """Take no more jobs; the running ones save and go back to their queue."""
-        self._runner.draining.set()
+        if self._runner.draining.begin():
+            threading.Thread(
+                target=end_in_time, args=(self._runner, self._stopped, self.stop), name="drain", daemon=True
+            ).start()
         for heart in list(self._runner.heartbeats.values()):
             heart.wake()
 
@@ -88,6 +108,7 @@ class Worker:
         """Claim and run one job on a slot of this kind, where one is free."""
         if not self._slots.take(slot):
             return False
+        lease = None
         try:
             lease = self._claim(slot)
             if lease is None:
@@ -99,7 +120,7 @@ class Worker:
                 self._devices.give_back(lease.devices)
             return True
         finally:
-            self._slots.give_back(slot)
+            self._slots.give_back(slot, was_used=lease is not None)
 
     def _claim(self, slot: Slot) -> Lease | None:
         with self._devices.offered() as free:
@@ -118,10 +139,12 @@ class Worker:
         return lease
 
     def _claim_what_fits(self, offer: Offer) -> Lease | None:
-        token = secrets.token_hex(16)
+        token, begun = secrets.token_hex(16), time.monotonic()
         try:
             with self._sessions.begin() as session:
-                return claiming.claim(session, offer, token=token, lease_s=self._times.lease_s)
+                lease = claiming.claim(session, offer, token=token, lease_s=self._times.lease_s)
+            self._looked_at = begun
+            return lease
         except DBAPIError as error:
             log.warning("claim_failed", reason=type(error).__name__)
         try:  # the COMMIT may have been done and only its answer lost
@@ -137,10 +160,26 @@ class Worker:
                 self.is_listed = True
             except DBAPIError as error:
                 log.warning("worker_heartbeat_failed", reason=type(error).__name__)
+            self._end_if_idle()
             if self._slots.num_free:
                 # A thread of its own, because a job may take days and the row above must stay fresh.
                 threading.Thread(target=self.work, name="polled-work", daemon=True).start()
-            self._stopped.wait(min(self._times.poll_s, self._times.heartbeat_s))
+            self._stopped.wait(self._every_s)
+
+    @property
+    def _every_s(self) -> float:
+        """How often to look, and to tell that this worker lives."""
+        every_s = min(self._times.poll_s, self._times.heartbeat_s)
+        return every_s if self._on_idle is None else min(every_s, max(0.1, self._on_idle.after_s))
+
+    def _end_if_idle(self) -> None:
+        """A look at the end of the idle time found nothing: a worker that cannot look does not know, and stays."""
+        idle = self._on_idle
+        if idle is None or self._runner.draining.is_set():
+            return
+        if self._slots.close_if_unused_since(self._looked_at - idle.after_s):
+            log.info("worker_idle", for_s=idle.after_s)
+            idle.end()
 
     def _tell_alive(self) -> None:
         with self._sessions.begin() as session:

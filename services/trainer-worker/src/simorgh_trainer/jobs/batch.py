@@ -67,6 +67,7 @@ class BatchAttempt:
     def __init__(self, place: Batch, claimed: Claimed, folder: Path) -> None:
         self._place = place
         self._ledger, self._heart, self._draining = claimed.ledger, claimed.heart, claimed.draining
+        self._claimed = claimed
         self._lease = claimed.lease
         self._folder = folder
         self._input = folder / "input.jsonl"
@@ -196,9 +197,7 @@ class BatchAttempt:
 
     def _stored(self, name: str) -> StoredBlob:
         store, ledger = self._place.store, self._ledger
-        return until_stored(
-            lambda: store.put(ledger.sessions, self._folder / name), ledger.times.orphan_grace_s, self._heart
-        )
+        return until_stored(lambda: store.put(ledger.sessions, self._folder / name), self._claimed)
 
 
 def _input_blob(session: Session, project_id: str, file_id: str) -> StoredBlob:

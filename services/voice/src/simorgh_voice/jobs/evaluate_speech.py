@@ -73,7 +73,7 @@ class Evaluation:
 
     def _stored(self, claimed: Claimed, path: Path) -> StoredBlob:
         ledger, store = claimed.ledger, self.workplace.store
-        return until_stored(lambda: store.put(ledger.sessions, path), ledger.times.orphan_grace_s, claimed.heart)
+        return until_stored(lambda: store.put(ledger.sessions, path), claimed)
 
 
 def _parts(session: Session, lease: Lease) -> list[Part]:
