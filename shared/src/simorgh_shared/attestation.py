@@ -62,12 +62,14 @@ class SigningKey:
         """The SHA-256 of the public key."""
         return _key_id(self._public)
 
-    def sign(self, files: Mapping[str, str], predicate: Mapping[str, Any]) -> dict[str, Any]:
+    def sign(
+        self, files: Mapping[str, str], predicate: Mapping[str, Any], predicate_type: str = PREDICATE_TYPE
+    ) -> dict[str, Any]:
         """The envelope of a statement. The same statement gives the same bytes."""
         statement = {
             "_type": STATEMENT_TYPE,
             "subject": [{"name": path, "digest": {"sha256": files[path]}} for path in sorted(files)],
-            "predicateType": PREDICATE_TYPE,
+            "predicateType": predicate_type,
             "predicate": predicate,
         }
         payload = json.dumps(statement, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
@@ -79,7 +81,7 @@ class SigningKey:
         }
 
 
-def read(envelope: object, public_pem: str | None) -> Statement:
+def read(envelope: object, public_pem: str | None, predicate_type: str = PREDICATE_TYPE) -> Statement:
     """What an envelope says, if this key has signed it; without a key nobody vouches for it.
 
     Raises: AttestationError.
@@ -92,8 +94,8 @@ def read(envelope: object, public_pem: str | None) -> Statement:
         if public_pem is not None:
             _require_signature(public_pem, payload, [signature for _, signature in signatures])
         statement = json.loads(payload)
-        if statement["_type"] != STATEMENT_TYPE or statement["predicateType"] != PREDICATE_TYPE:
-            raise AttestationError("it states something else than a model's lineage")
+        if statement["_type"] != STATEMENT_TYPE or statement["predicateType"] != predicate_type:
+            raise AttestationError("it states something else than was asked for")
         files = {str(one["name"]): str(one["digest"]["sha256"]) for one in statement["subject"]}
         return Statement(files, statement["predicate"], tuple(key_id for key_id, _ in signatures))
     except (KeyError, TypeError, AttributeError, binascii.Error, UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -204,6 +204,12 @@ class BlobStore:
         end = "" if length is None else str(start + length - 1)
         yield from self._object(blob, f"bytes={start}-{end}")
 
+    def read_stored(self, blob: StoredBlob) -> Iterator[bytes]:
+        """The object as it lies in storage, gzipped or not."""
+        if blob.bytes == 0 and not blob.is_gzipped:
+            return
+        yield from self._object(blob, "bytes=0-")
+
     def _object(self, blob: StoredBlob, reach: str) -> Iterator[bytes]:
         with storage_errors(blob):
             body = self._client.get_object(Bucket=self._bucket, Key=blob.key, Range=reach)["Body"]

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from simorgh_shared.db.models import BlobDeletion
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.storage.blobs import BlobStore, collect
+from simorgh_shared.storage.holding import is_held
 
 log = structlog.get_logger()
 _BATCH = 200
@@ -25,6 +26,8 @@ def collect_blobs(sessions: sessionmaker[Session], store: BlobStore, unused_s: f
             .order_by(BlobDeletion.noted_at)
             .limit(_BATCH)
         ).all()
+        if is_held(session):  # asked after they were read: see there
+            return 0
     deleted = []
     for key in keys:
         try:
