@@ -29,6 +29,27 @@ def got(user: Simorgh, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+class TestAliases:
+    def test_a_version_is_promoted_and_rolled_back(self, user: Simorgh, tmp_path: Path) -> None:
+        """R-MODEL-2, R-API-4: what `model@champion` asks is set, shown, asked for and taken back by commands."""
+        files = model_files.base_folder()
+        made = []
+        for number in (1, 2):
+            place = model_files.write(tmp_path / str(number), files | {"more.json": json.dumps(number).encode()})
+            user.run("models", "upload", str(place), "--name", "raised")
+            made.append(user.ask("models", "show", "raised")["versions"][0]["version_id"])
+        assert "It has no aliases" in user.run("models", "aliases", "raised").stderr
+        for version_id in made:
+            told = user.run("models", "promote", "raised", version_id).stdout
+            assert told.startswith(f"raised@champion is {version_id} now")
+        (alias,) = user.ask("models", "aliases", "raised")["aliases"]
+        assert (alias["model_version_id"], alias["former_version_id"]) == (made[1], made[0])
+        assert made[0] in user.run("models", "rollback", "raised").stdout
+        assert user.ask("models", "lineage", "raised@champion")["version_id"] == made[0]
+        assert user.ask("models", "show", "raised@champion")["name"] == "raised"
+        assert "There is no model" in user.run("models", "show", "raised@nobody", code=1).stderr
+
+
 class TestUpload:
     def test_a_folder_goes_up_and_is_shown_by_its_name(self, user: Simorgh, folder: Path) -> None:
         """R-API-4, R-MODEL-1: named like the folder; what is no part of the model is told."""

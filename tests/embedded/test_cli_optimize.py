@@ -42,7 +42,7 @@ class TestOptimize:
         """R-OPT-2: before and after, side by side, and the gate's numbers."""
         gate = ("--min-speedup", "1000")
         options = ("--dataset", "rows", "--prompts", "2", "--method", "prune-magnitude", *gate, "--recovery-steps", "2")
-        done = owner.run("optimize", "tiny", *options, "--watch")
+        done = owner.run("optimize", "tiny", *options, "--watch", code=1)
         assert done.stdout.splitlines()[0].split() == ["BEFORE", "AFTER"]
         assert "of 1 greedy answers are the same." in done.stdout or "of 2 greedy answers" in done.stdout
         assert "Made tiny-prune-magnitude, version 1: mver_" in done.stdout

@@ -14,6 +14,13 @@ def client(sign_up: Callable[[], Account]) -> httpx.Client:
 
 
 class TestBodies:
+    @pytest.mark.parametrize("path", ["/api/chat", "/v1/chat/completions"])
+    def test_what_curl_sends_as_a_form_is_told_its_header(self, client: httpx.Client, path: str) -> None:
+        """R-API-1: `curl -d` without a header, the newcomer's first mistake."""
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        told = client.post(path, content='{"message": "سلام"}'.encode(), headers=form).text
+        assert "add the header content-type: application/json" in told
+
     @pytest.mark.parametrize(
         ("path", "body", "says"),
         [

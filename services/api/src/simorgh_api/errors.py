@@ -115,7 +115,8 @@ def to_problem(request: Request, error: Exception, body_model: type[BaseModel] |
             error.retry_after_s,
         )
     if isinstance(error, RequestValidationError):
-        return shape_problem(error.errors(), body_model)
+        is_json = "json" in request.headers.get("content-type", "json").lower()
+        return shape_problem(error.errors(), body_model, is_json=is_json)
     if is_database_outage(error):
         log.warning("database_unavailable", reason=type(error).__name__)
         message = sentence("database_unavailable", {"retry_after_s": _RETRY_AFTER_S})
@@ -144,8 +145,14 @@ def is_database_outage(error: Exception) -> bool:
     )
 
 
-def shape_problem(errors: Sequence[Any], body_model: type[BaseModel] | None) -> Problem:
-    """The sentences for a body or parameters that do not fit, in place of the framework's own shape."""
+def shape_problem(errors: Sequence[Any], body_model: type[BaseModel] | None, *, is_json: bool = True) -> Problem:
+    """The sentences for a body or parameters that do not fit, in place of the framework's own shape.
+
+    `is_json` tells what the request says of its body: one that curl sends as a form is not even looked into.
+    """
+    if not is_json and any(tuple(error["loc"]) == ("body",) for error in errors):
+        reason = "it was not sent as JSON: add the header content-type: application/json"
+        return Problem(422, "invalid_body", sentence("invalid_body", {"where": "the body", "reason": reason}))
     sentences, codes, params = [], [], []
     unknown = [_place(error) for error in errors if error["type"] == "extra_forbidden"]
     for error in errors:

@@ -57,9 +57,10 @@ _IN_OUR_WORDS: Sequence[tuple[re.Pattern[str], str]] = tuple(
             r"See how far it is with: simorgh optimizations show \1",
         ),
         (
-            r"GET /api/models/[^\s/]+/aliases lists those that there are\.",
-            "Those that there are lists the API that is described at /docs.",
+            r"GET /api/models/([^\s/]+)/aliases lists those that there are\.",
+            r"See those that there are with: simorgh models aliases \1",
         ),
+        (r" GET /api/chat/history lists a conversation's messages with their ids\.", ""),
         (r"Name one of GET /api/tts/voices\.", "Name one of: simorgh speak --voices"),
         (r"folder with POST /api/models/upload\.", "folder with: simorgh models upload FOLDER"),
         (

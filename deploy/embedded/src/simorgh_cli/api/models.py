@@ -44,10 +44,33 @@ def get(connection: Connection, model_id: str) -> dict[str, Any]:
 
 
 def get_version(connection: Connection, model: str) -> str:
-    """The version that a name means: itself, or a model's newest."""
+    """The version that a name means: itself, a model's newest, or what `model@alias` points at."""
+    name, _, alias = model.partition("@")
+    if alias:
+        return next((one["model_version_id"] for one in aliases(connection, name) if one["name"] == alias), model)
     versions = get(connection, model)["versions"]
     newest: str = versions[0]["version_id"]
     return model if model in {version["version_id"] for version in versions} else newest
+
+
+def aliases(connection: Connection, model: str) -> list[dict[str, Any]]:
+    """A model's aliases, what each points at, and what it pointed at before."""
+    data: list[dict[str, Any]] = connection.get(f"/api/models/{quoted(model)}/aliases")["data"]
+    return data
+
+
+def point(connection: Connection, model: str, alias: str, version_id: str) -> dict[str, Any]:
+    """Point an alias at a version."""
+    path = f"/api/models/{quoted(model)}/aliases/{quoted(alias)}"
+    data: dict[str, Any] = connection.call("PUT", path, {"version_id": version_id})["data"]
+    return data
+
+
+def roll_back(connection: Connection, model: str, alias: str) -> dict[str, Any]:
+    """Point an alias at what it pointed at before."""
+    path = f"/api/models/{quoted(model)}/aliases/{quoted(alias)}/rollback"
+    data: dict[str, Any] = connection.call("POST", path)["data"]
+    return data
 
 
 def manifest(connection: Connection, version_id: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from simorgh_cli.api import models as calls
-from simorgh_cli.commands import model_files, model_lineage
+from simorgh_cli.commands import model_aliases, model_files, model_lineage
 from simorgh_cli.commands.options import TEXT, Invocation, ListingGroup, asks_api
 from simorgh_cli.terminal.output import moment, note, say, size, write_fields, write_json, write_table
 from simorgh_cli.terminal.text import printable
@@ -20,10 +20,19 @@ _KINDS = ("base", "tuned", "quantised", "pruned", "exported", "speech")
 
 @click.group(cls=ListingGroup)
 def models() -> None:
-    """Upload, list, look at, trace, download, verify and delete models. Without a command: list them."""
+    """Upload, list, look at, trace, promote, download, verify and delete models. Without a command: list them."""
 
 
-for _command in (model_files.download, model_files.verify, model_files.signing_key, model_lineage.lineage):
+_MORE = (
+    model_files.download,
+    model_files.verify,
+    model_files.signing_key,
+    model_lineage.lineage,
+    model_aliases.aliases,
+    model_aliases.promote,
+    model_aliases.rollback,
+)
+for _command in _MORE:
     models.add_command(_command)
 
 
@@ -90,7 +99,7 @@ def show(invocation: Invocation, model_id: str) -> None:
             f"{one['num_parameters']:,}" if one["num_parameters"] else "",
             size(one["bytes"]),
             one["job_id"] or "",
-            ", ".join(f"{name} {_figure(value)}" for name, value in one["metrics"].items()),
+            ", ".join(_measured(name, value) for name, value in one["metrics"].items()),
         )
         for one in found["versions"]
     ]
@@ -129,5 +138,8 @@ def _newest(model: dict[str, Any]) -> tuple[str, str, str]:
     return f"v{version['version']}", f"{num_parameters:,}" if num_parameters else "", size(version["bytes"])
 
 
-def _figure(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _measured(name: str, value: object) -> str:
+    if isinstance(value, dict):  # the gate of an optimisation
+        missed = value.get("missed") or []
+        return f"{name} {'missed' if missed else 'passed'}"
+    return f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"

@@ -42,7 +42,8 @@ _UNKNOWN = "-"
 def optimize(invocation: Invocation, model: str, watch: bool, **said: Any) -> int:
     """Make another form of MODEL: merged with its base, pruned, OpenVINO, ONNX or GGUF.
 
-    A version that misses the gate is kept, but does not become the champion. Ctrl-C leaves the job alone.
+    A version that misses the gate is kept, but does not become the champion: with --watch the exit code is 1 then.
+    Ctrl-C leaves the job alone.
     """
     gate = {name: said.pop(name) for name in ("max_perplexity_increase", "min_speedup")}
     body = {"model": model, **{name: value for name, value in said.items() if value is not None}}
@@ -66,7 +67,8 @@ def optimize(invocation: Invocation, model: str, watch: bool, **said: Any) -> in
             write_report(found)
         else:
             say(job_id)
-    return 0
+            note(f"simorgh optimizations show {job_id} tells what was measured, once it has ended.")
+    return 1 if watch and found["report"]["gate"]["missed"] else 0
 
 
 def wait(connection: Connection, job_id: str) -> None:

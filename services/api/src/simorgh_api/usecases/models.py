@@ -71,10 +71,12 @@ def page(session: Session, project_id: str, limit: int, cursor: str | None) -> t
 
 
 def get(session: Session, project_id: str, model: str) -> ModelView:
-    """One model with all its versions, by its id, its name or the id of a version.
+    """One model with all its versions, by its id, its name, the id of a version, or an alias (its version's model).
 
     Raises: NotFoundError.
     """
+    if "@" in model:
+        return _views(session, [repository.resolve(session, project_id, model)[0]])[0]
     return _views(session, [_model(session, project_id, model)])[0]
 
 

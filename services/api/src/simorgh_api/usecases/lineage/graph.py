@@ -8,17 +8,22 @@ from sqlalchemy.orm import Session
 
 from simorgh_api.usecases.lineage import nodes
 from simorgh_shared.db.models import Attempt, Checkpoint, Dataset, DatasetVersion, Job, JobEvent, Model, ModelVersion
+from simorgh_shared.db.repositories import models as repository
 from simorgh_shared.domain.errors import NotFoundError
+from simorgh_shared.domain.jobs import JobType
 from simorgh_shared.schemas.lineage import LineageEdge, LineageNode, LineageView, Relation
 
 MAX_NODES = 2_000
 
 
 def find(session: Session, project_id: str, name: str) -> str:
-    """The version that a name means: a version's id or a model's, also of a deleted one, or the name of a live one.
+    """The version that a name means: a version's id or a model's, also of a deleted one, or the name of a live one,
+    or `model@alias`.
 
     Raises: NotFoundError.
     """
+    if "@" in name:
+        return repository.resolve(session, project_id, name)[1].id
     found = session.scalar(
         sa.select(ModelVersion.id)
         .join(Model, Model.id == ModelVersion.model_id)
@@ -88,7 +93,7 @@ class _Walk:
             ).all()
             for job in rows:
                 self.nodes.setdefault(job.id, nodes.job(job, self._attempts([job.id]).get(job.id, [])))
-                self._edge(job.spec["base_version_id"], job.id, "trained_further")
+                self._edge(job.spec["base_version_id"], job.id, _became(job))
             made = self.session.scalars(
                 sa.select(ModelVersion.id).where(ModelVersion.job_id.in_([job.id for job in rows]))
             ).all()
@@ -144,7 +149,7 @@ class _Walk:
                 self._edge(dataset_id, job.id, "used")
             if (base_id := job.spec.get("base_version_id")) is not None:
                 bases.append(base_id)
-                self._edge(base_id, job.id, "trained_further")
+                self._edge(base_id, job.id, _became(job))
             for attempt in attempts.get(job.id, []):
                 if attempt.checkpoint_in not in (None, job.init_checkpoint_id):
                     checkpoints[attempt.checkpoint_in] = job.id
@@ -214,3 +219,14 @@ class _Walk:
     def _is_full(self) -> bool:
         self.truncated = self.truncated or len(self.nodes) >= MAX_NODES
         return self.truncated
+
+
+def _became(job: Job) -> Relation:
+    """What a job did with the model that it began from."""
+    match job.type:
+        case JobType.OPTIMIZE:
+            return "optimised"
+        case JobType.CONVERT_MODEL:
+            return "converted"
+        case _:
+            return "trained_further"
