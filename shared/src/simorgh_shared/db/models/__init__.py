@@ -16,6 +16,7 @@ from simorgh_shared.db.models.batches import BatchAnswer
 from simorgh_shared.db.models.conversations import Conversation, Message
 from simorgh_shared.db.models.datasets import Dataset, DatasetVersion
 from simorgh_shared.db.models.jobs import Attempt, Checkpoint, Job, JobEvent, Metric
+from simorgh_shared.db.models.monitoring import HardwareHistory, HardwareSource
 from simorgh_shared.db.models.registry import Alias, AliasChange, Model, ModelVersion
 from simorgh_shared.db.models.uploads import Upload
 from simorgh_shared.db.models.voice import Transcript
@@ -38,6 +39,8 @@ __all__ = [
     "Duty",
     "FairShare",
     "File",
+    "HardwareHistory",
+    "HardwareSource",
     "Job",
     "JobEvent",
     "Manifest",

@@ -52,6 +52,8 @@ class Job(Base):
     idempotency_hash: Mapped[str | None]
     parent_id: Mapped[str | None] = mapped_column(sa.ForeignKey("jobs.id"))
     experiment_id: Mapped[str | None]
+    traceparent: Mapped[str | None]
+    """W3C trace context of the request that made it, where traces are kept."""
     created_at: Mapped[CreatedAt]
     queued_at: Mapped[CreatedAt]
     started_at: Mapped[datetime | None]
@@ -74,6 +76,8 @@ class Attempt(Base):
     applied_line: Mapped[int] = mapped_column(sa.BigInteger, server_default="0")
     checkpoint_in: Mapped[str | None]
     checkpoint_out: Mapped[str | None]
+    usage: Mapped[dict[str, Any] | None]
+    """What it used so far: processor time, energy, devices, and what that costs."""
     started_at: Mapped[CreatedAt]
     ended_at: Mapped[datetime | None]
 
