@@ -14,12 +14,14 @@ SMOLLM2 := $(VENV)/text-models/SmolLM2-135M-Instruct
 # The package has it for this processor alone; elsewhere name your own in SIMORGH_TEST_HELM, or the chart's tests are skipped.
 HELM := $(VENV)/helm/helm
 TEST_HELM := $(if $(SIMORGH_TEST_HELM),,$(if $(filter x86_64,$(shell uname -m)),$(HELM)))
+# Debian's Prometheus, unpacked beside what pip installs, where the machine has none: no root, nothing installed.
+PROMETHEUS := $(if $(SIMORGH_PROMETHEUS)$(shell command -v promtool),,$(VENV)/observe/usr/bin/promtool)
 # Each test process has its own servers; the tests of a module stay together.
 TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract helm chart-readme trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients trial-optimize bench-ingest bench-train bench-checkpoint bench-voice bench-serve lock clean clean-data
+.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract helm chart-readme trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients trial-optimize bench-ingest bench-train bench-checkpoint bench-voice bench-serve bench-observe observe-test dashboards lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -140,6 +142,19 @@ bench-serve: $(STAMP) ## Chat over HTTP beside the engine alone and beside `tran
 	  $(UV) venv --quiet --clear --python $(BIN)/python $(VENV)/bench-serve && \
 	  UV_FIND_LINKS="$$PIP_FIND_LINKS" $(UV) pip install --quiet --python $(VENV)/bench-serve/bin/python $(TORCH_SOURCE) $(TORCH) "transformers[serving]==$$($(BIN)/python -c 'import transformers; print(transformers.__version__)')"; }
 	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/serve.py --peers $(VENV)/bench-serve/bin/python
+
+bench-observe: $(STAMP) $(PROMETHEUS) $(WHISPER)/model.bin ## A real Prometheus scrapes a busy platform: has every query data, what do metrics cost
+	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/observe.py --whisper $(WHISPER)
+
+observe-test: $(STAMP) $(PROMETHEUS) ## Try each alert, quiet and firing, by promtool
+	$(BIN)/python -m deploy.observability.promtool
+
+dashboards: $(STAMP) ## Write Grafana's dashboards from their source, and the chart's copies of them and of the rules
+	$(BIN)/python -m deploy.observability.source.generate
+
+$(VENV)/observe/usr/bin/promtool: | $(STAMP)
+	mkdir -p $(VENV)/observe
+	-cd $(VENV)/observe && apt-get download prometheus && dpkg -x prometheus_*.deb .
 
 lock: ## Compile constraints.txt anew from the distributions (needs .venv with uv)
 	$(BIN)/python -c "import tomllib, sys; [print(d) for f in sys.argv[1:] for p in [tomllib.load(open(f, 'rb'))['project']] \
