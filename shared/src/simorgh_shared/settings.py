@@ -98,6 +98,15 @@ class LeaseSettings(SimorghSettings):
     """A blob that nothing refers to is collected after so long."""
 
 
+class MonitoringSettings(SimorghSettings):
+    """How a process samples itself and its machine."""
+
+    node_name: str | None = None
+    """What the machine is called; None: its host name. In a pod, the name of the node that it is on."""
+    monitoring_interval_s: float = Field(10.0, ge=0.2)
+    """How often."""
+
+
 class WorkSettings(SimorghSettings):
     """Where a worker keeps the files of its attempts."""
 

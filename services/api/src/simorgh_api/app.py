@@ -2,14 +2,17 @@
 
 import contextlib
 import gc
+import tempfile
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from importlib import import_module
+from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from redis import Redis
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
@@ -21,6 +24,7 @@ from simorgh_api.errors import Problem, to_problem
 from simorgh_api.limits import Limits
 from simorgh_api.middleware import RequestContext
 from simorgh_api.settings import ApiSettings, manifest_key, signing_secret
+from simorgh_api.snapshots import Snapshots
 from simorgh_api.streams import Broadcast
 from simorgh_api.surfaces import operation_id, shape_for
 from simorgh_api.uploads.checking import Checkers
@@ -29,6 +33,7 @@ from simorgh_shared import health
 from simorgh_shared.clients.inference import InferenceClient
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.messages import sentence
+from simorgh_shared.monitoring.sampler import Sampled, Sampler
 from simorgh_shared.probing import Probe
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.incoming import IncomingStore
@@ -44,6 +49,7 @@ ROUTES = (
     "routes.usage",
     "routes.audit",
     "routes.settings",
+    "routes.monitoring",
     "routes.jobs",
     "routes.train",
     "routes.training",
@@ -129,6 +135,9 @@ def _make_parts(app: FastAPI, settings: ApiSettings) -> None:
     checks = health.service_checks(state.engine, state.blobs, state.redis)
     state.probes = {part: Probe(check) for part, check in checks.items()}
     key = settings.internal_key.get_secret_value() if settings.internal_key is not None else None
+    folder = settings.upload_spool_dir or Path(tempfile.gettempdir())
+    state.snapshots = Snapshots(make_sessions(state.engine))
+    state.sampler = Sampler(make_sessions(state.engine), settings, Sampled("api", folder))
     state.inference = InferenceClient(settings.inference_url, key)
 
 
@@ -146,8 +155,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.broadcast.start()
     app.state.checkers = Checkers()
     app.state.checkers.prepare()
+    app.state.sampler.start()
     gc.freeze()  # what stays for good is not looked through again: that takes 0.2 s, in which nobody is answered
     yield
+    await run_in_threadpool(app.state.sampler.stop)
     await app.state.checkers.aclose()
     await app.state.broadcast.stop()
     await app.state.inference.close()

@@ -12,6 +12,7 @@ from simorgh_shared.settings import (
     BrokerSettings,
     DatabaseSettings,
     Environment,
+    MonitoringSettings,
     SimorghSettings,
     StorageSettings,
 )
@@ -90,7 +91,14 @@ class VoiceSettings(SimorghSettings):
 
 
 class ApiSettings(
-    DatabaseSettings, BrokerSettings, StorageSettings, LimitSettings, QuotaSettings, DirectUploadSettings, VoiceSettings
+    DatabaseSettings,
+    BrokerSettings,
+    StorageSettings,
+    LimitSettings,
+    QuotaSettings,
+    DirectUploadSettings,
+    VoiceSettings,
+    MonitoringSettings,
 ):
     """Settings of `simorgh-api`."""
 

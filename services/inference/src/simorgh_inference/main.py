@@ -8,11 +8,13 @@ import uvicorn
 from simorgh_inference.app import create_app
 from simorgh_inference.registry import FolderSource, ModelSource, RegistrySource
 from simorgh_inference.settings import RegistrySettings, ServerSettings
-from simorgh_shared.db.engine import make_engine
+from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.exposition import introduce, show_folder
 from simorgh_shared.logging import configure_logging
+from simorgh_shared.monitoring.sampler import Sampled, Sampler
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.s3 import make_client
+from simorgh_shared.worker import gpus
 
 
 def main() -> None:
@@ -30,9 +32,11 @@ def main() -> None:
         registry = RegistrySettings()
         registry.cache_dir.mkdir(parents=True, exist_ok=True)
         show_folder("cache", registry.cache_dir)
-        engine = make_engine(registry.database_url.get_secret_value(), pool_size=2, name="simorgh-inference")
+        engine = make_engine(registry.database_url.get_secret_value(), pool_size=3, name="simorgh-inference")
         store = BlobStore(make_client(registry), registry.s3_bucket)
         source = RegistrySource(engine, store, registry.cache_dir)
+        sampled = Sampled("inference", registry.cache_dir, gpus=gpus.figures)
+        Sampler(make_sessions(engine), registry, sampled).start()  # uvicorn ends by the signal: nothing comes after
     uvicorn.run(
         create_app(settings, source),
         host=settings.inference_host,

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from simorgh_shared.settings import DatabaseSettings, SimorghSettings, StorageSettings
+from simorgh_shared.settings import DatabaseSettings, MonitoringSettings, SimorghSettings, StorageSettings
 
 
 class EngineSettings(SimorghSettings):
@@ -15,7 +15,10 @@ class EngineSettings(SimorghSettings):
     engine: Literal["auto", "transformers", "openvino"] = "auto"
     """`auto` takes OpenVINO for what it can convert, and transformers meanwhile and for the rest."""
     precision: Literal["f32", "bf16", "int8"] = "bf16"
-    """Of the OpenVINO engine; transformers computes in f32. Only f32 says what transformers says, token by token."""
+    """Of the OpenVINO engine, and of a GPU (bf16 for int8); else transformers computes in f32. Only f32 says what
+    transformers says, token by token."""
+    inference_device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes a GPU where torch can use one, and serves by transformers there."""
     kv_cache_bytes: int = Field(1 << 30, gt=0)
     """For the keys and values of all requests of a model: those that do not fit wait."""
     models_memory_bytes: int | None = Field(None, gt=0)
@@ -47,7 +50,7 @@ class ServerSettings(EngineSettings):
     """An engine that says nothing for so long while requests wait is ended, and the next request starts another."""
 
 
-class RegistrySettings(DatabaseSettings, StorageSettings):
+class RegistrySettings(DatabaseSettings, StorageSettings, MonitoringSettings):
     """Where models come from when no folder is named."""
 
     model_config = SettingsConfigDict(env_prefix="SIMORGH_", extra="ignore", frozen=True)

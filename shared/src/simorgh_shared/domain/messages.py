@@ -24,6 +24,7 @@ _EN: dict[str, str] = {
     # jobs
     "job_not_found": "There is no job {job_id} in this project.",
     "no_active_run": "There is no active training run in this project. Start one, or name one with runId.",
+    "monitoring_unknown": "No {scope} {name} has been measured. GET /api/monitoring/metrics names those that there are.",
     "job_state_conflict": "Job {job_id} is {status}: {action} is not possible. {hint}",
     "job_active": "Job {job_id} is {status}. Cancel or stop it before deleting it.",
     "idempotency_mismatch": "This Idempotency-Key was used before with another body. Use a new key for a new request.",
@@ -72,6 +73,7 @@ _EN: dict[str, str] = {
     "postgres_not_created": "PostgreSQL could not make its data folder {folder}:\n{tail}",
     "postgres_refused": "PostgreSQL does not run as root, this system allows no user namespaces, and as nobody it could not use {folder}. Choose a data folder that every user can reach (--data DIR), or run as an ordinary user:\n{tail}",
     # backup and restore
+    "migration_blocked": "For {waited_s} s something has held a table that a migration has to change. Nothing of it was done; see who holds it with: SELECT pid, state, query FROM pg_stat_activity. End that, and run this again.",
     "backup_running": "Another backup of this platform runs, or has died within the last {minutes} minutes. Try again later.",
     "backup_address": "{address} names no bucket. Give a folder, or s3://BUCKET/PREFIX.",
     "backup_same_bucket": "The bucket {bucket} is the platform's own storage: what is lost with it would be no backup. Name another bucket or a folder.",

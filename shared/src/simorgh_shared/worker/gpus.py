@@ -8,6 +8,8 @@ import pynvml
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from simorgh_shared.schemas.monitoring import GpuFigures
+
 
 @dataclass(frozen=True)
 class GpuReading:
@@ -60,6 +62,22 @@ def _told(ask: Callable[[], float]) -> float | None:
         return float(ask())
     except pynvml.NVMLError:
         return None
+
+
+def figures(only: Collection[str] | None = None) -> list[GpuFigures]:
+    """The same, as monitoring shows it."""
+    return [
+        GpuFigures(
+            id=gpu.id,
+            name=gpu.name,
+            memory_bytes=gpu.memory_bytes,
+            memory_used_bytes=gpu.memory_used_bytes,
+            utilisation=gpu.utilisation,
+            power_watts=gpu.power_watts,
+            temperature_celsius=gpu.temperature_celsius,
+        )
+        for gpu in readings(only)
+    ]
 
 
 class GpuCollector(Collector):

@@ -21,12 +21,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from simorgh_shared import exposition, health
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.jobs import Queue
+from simorgh_shared.monitoring.sampler import Sampled, Sampler
 from simorgh_shared.queue.celery_app import make_app
 from simorgh_shared.queue.publishing import Publisher
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.incoming import IncomingStore
 from simorgh_shared.storage.s3 import make_client
-from simorgh_shared.worker import tasks
+from simorgh_shared.worker import gpus, tasks
 from simorgh_shared.worker.capacity import Device, Devices, Slots, detect_devices
 from simorgh_shared.worker.draining import Draining
 from simorgh_shared.worker.folder import claim_folder
@@ -44,6 +45,7 @@ class Resources:
     """What a worker and its kinds of jobs work with."""
 
     settings: WorkerSettings
+    program: str
     name: str
     folder: Path
     """For the files of attempts; deleted by the next worker should this one be killed."""
@@ -66,6 +68,7 @@ def open_resources(program: str, settings: WorkerSettings, num_slots: int) -> Re
     name = settings.worker_name or f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
     return Resources(
         settings=settings,
+        program=program.removeprefix("simorgh-"),
         name=name,
         folder=claim_folder(settings.work_dir, name),
         engine=engine,
@@ -107,11 +110,19 @@ def serve(
         health.serve_health(settings.metrics_host, settings.metrics_port, checks)
     signal.signal(signal.SIGTERM, end)  # Celery puts its own in place when it has started; jobs are claimed before
     worker.start(resources.redis, None if idle_exit_s is None else OnIdle(idle_exit_s, end))
+    sampler = Sampler(resources.sessions, settings, _sampled(resources))
+    sampler.start()
     exit_code = _answer_rings(app, worker, queues, slots.num_slots, settings.log_level)
     worker.drain()
     worker.join()
     worker.stop()
+    sampler.stop()
     return exit_code
+
+
+def _sampled(resources: Resources) -> Sampled:
+    """All GPUs of the machine, those that another worker uses too: they are the node's."""
+    return Sampled(resources.program, resources.folder, resources.name, gpus.figures)
 
 
 def own_devices(settings: WorkerSettings) -> Devices:

@@ -9,12 +9,15 @@ from simorgh_shared.settings import (
     BrokerSettings,
     DatabaseSettings,
     LeaseSettings,
+    MonitoringSettings,
     StorageSettings,
     WorkSettings,
 )
 
 
-class WorkerSettings(DatabaseSettings, BrokerSettings, StorageSettings, LeaseSettings, WorkSettings):
+class WorkerSettings(
+    DatabaseSettings, BrokerSettings, StorageSettings, LeaseSettings, WorkSettings, MonitoringSettings
+):
     """Settings of every program that claims jobs."""
 
     metrics_host: str = "127.0.0.1"

@@ -81,6 +81,20 @@ class DepthCollector(Collector):
 DEPTHS = DepthCollector()
 REGISTRY.register(DEPTHS)
 
+
+def as_figures() -> dict[str, float | None]:
+    """What was read last, for the history: by queue, its lanes together."""
+    last = DEPTHS.last
+    if last is None:
+        return {}
+    found: dict[str, float | None] = {}
+    for (queue, _, state), number in last.jobs.items():
+        found[f"queue_{queue}_{state}"] = (found.get(f"queue_{queue}_{state}") or 0) + number
+    for (queue, _), age_s in last.oldest_s.items():
+        found[f"queue_{queue}_oldest_age_s"] = max(found.get(f"queue_{queue}_oldest_age_s") or 0.0, age_s)
+    return found
+
+
 # Three looks, because each of these states has an index of its own and all rows together have none.
 _JOBS = sa.text(
     """

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -25,10 +26,12 @@ from simorgh_api.dispatcher.collecting import collect_blobs, sweep_parts
 from simorgh_api.dispatcher.listen import Listener
 from simorgh_api.dispatcher.ring import needs, ring
 from simorgh_api.dispatcher.settings import DispatcherSettings
+from simorgh_api.usecases import monitoring
 from simorgh_shared import exposition, health
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.logging import configure_logging
+from simorgh_shared.monitoring.sampler import Sampled, Sampler
 from simorgh_shared.queue import leases, parents
 from simorgh_shared.queue.celery_app import make_app
 from simorgh_shared.queue.channels import NOTIFY_CONTROL, NOTIFY_EVENTS, REDIS_CONTROL
@@ -60,7 +63,7 @@ class Dispatcher:
     def __init__(self, settings: DispatcherSettings) -> None:
         self._settings = settings
         self._holder = f"{socket.gethostname()}-{os.getpid()}"
-        self._engine = make_engine(settings.database_url.get_secret_value(), pool_size=2, name="simorgh-dispatcher")
+        self._engine = make_engine(settings.database_url.get_secret_value(), pool_size=3, name="simorgh-dispatcher")
         self._sessions = make_sessions(self._engine)
         redis_url = settings.redis_url.get_secret_value()
         self._redis: Redis = Redis.from_url(redis_url, socket_timeout=5, socket_connect_timeout=2)
@@ -84,6 +87,11 @@ class Dispatcher:
         """End after the current round."""
         self._stopped.set()
         self._heard.put(("", ""))
+
+    def sampler(self) -> Sampler:
+        """What samples this process, and the queues while it has the duty."""
+        sampled = Sampled("dispatcher", Path.cwd(), more=depths.as_figures)
+        return Sampler(self._sessions, self._settings, sampled)
 
     @property
     def checks(self) -> dict[str, health.Check]:
@@ -145,6 +153,8 @@ class Dispatcher:
         if time.monotonic() >= self._next_collection:
             self._next_collection = time.monotonic() + self._settings.collect_every_s
             retention.let_go(self._sessions, self._settings.rules)
+            with self._sessions.begin() as session:
+                monitoring.prune(session)
             collect_blobs(self._sessions, self._store, self._settings.blob_unused_s)
             with contextlib.suppress(UnavailableError):  # the storage is silent: next time
                 sweep_incoming(self._sessions, self._incoming, datetime.now(UTC) - _SWEPT_AFTER)
@@ -183,8 +193,11 @@ def main() -> None:
     direct = settings.database_direct_url or settings.database_url
     listener = Listener(direct.get_secret_value(), dispatcher.heard)
     listener.start()
+    sampler = dispatcher.sampler()
+    sampler.start()
     log.info("dispatcher_ready")
     dispatcher.run()
+    sampler.stop()
     listener.stop()
 
 

@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from simorgh_api.dispatcher.retention import Rules
-from simorgh_shared.settings import BrokerSettings, DatabaseSettings, LeaseSettings, StorageSettings
+from simorgh_shared.settings import BrokerSettings, DatabaseSettings, LeaseSettings, MonitoringSettings, StorageSettings
 
 
-class DispatcherSettings(DatabaseSettings, BrokerSettings, StorageSettings, LeaseSettings):
+class DispatcherSettings(DatabaseSettings, BrokerSettings, StorageSettings, LeaseSettings, MonitoringSettings):
     """Settings of `simorgh-dispatcher`."""
 
     metrics_host: str = "127.0.0.1"
