@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
-from simorgh_shared.domain.jobs import Outcome
-from simorgh_shared.queue import claiming, endings
+from simorgh_shared.domain.jobs import Outcome, Queue
+from simorgh_shared.queue import claiming, endings, leases
 from simorgh_shared.queue.leases import AppliedEvent
 
 
@@ -26,6 +26,9 @@ class Reaper:
     backoff_s: float
     _up_since: float | None = None
     _seen: dict[tuple[str, str, str], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        leases.expect_endings(Queue, (Outcome.LOST,))
 
     def database_was_down(self) -> None:
         """Start waiting anew: workers could not send heartbeats either."""

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from simorgh_shared.queue import claiming
+from simorgh_shared.queue import claiming, leases
 from simorgh_shared.queue.channels import REDIS_CONTROL
 from simorgh_shared.queue.claiming import Offer
 from simorgh_shared.queue.leases import Lease
@@ -61,7 +61,7 @@ class Worker:
         self._on_idle: OnIdle | None = None
         self._looked_at = -math.inf
         """When the database last said what there is to do."""
-        self._memory_bytes = psutil.virtual_memory().total
+        self._memory_bytes = allowance.memory_bytes()
         self._stopped = threading.Event()
         self.is_listed = False
         """Whether others know that it serves its queues."""
@@ -71,6 +71,7 @@ class Worker:
     def start(self, redis: "Redis", on_idle: OnIdle | None = None) -> None:
         """Begin to poll, and to listen for wishes. Needs PostgreSQL alone; Redis only makes it quick."""
         self._on_idle = on_idle
+        leases.expect_endings(self._queues)
         threading.Thread(target=self._poll, name="poll", daemon=True).start()
         threading.Thread(target=self._listen, args=(redis,), name="control", daemon=True).start()
 
