@@ -5,16 +5,17 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from simorgh_inference.child import EngineChild
+from simorgh_shared import allowance
 
 _OWN_BYTES = 600 << 20  # of a process with torch or OpenVINO, before any weights
 _TIMES = {".safetensors": 2, ".gguf": 4, ".bin": 1, ".onnx": 1, ".data": 1}
 """What weights take in memory, by their file: 16 bits as a rule, or 8 in GGUF, that are computed in 32; or as kept."""
-_SHARE = 0.75  # of the machine's memory, where no budget is set
+_SHARE = 0.75  # of the machine's memory, or of the container's, where no budget is set
 
 
 def default_budget_bytes() -> int:
     """What engines may hold together where nobody says it."""
-    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _SHARE)
+    return int(allowance.memory_bytes() * _SHARE)
 
 
 def needed_bytes(folder: Path) -> int:

@@ -1,11 +1,9 @@
 """Entry of `simorgh-voice`: a Celery worker that supervises warm engine children and loads none of what they load."""
 
 import argparse
-import os
 import sys
 
-import psutil
-
+from simorgh_shared import allowance
 from simorgh_shared.domain.jobs import Lane, Queue
 from simorgh_shared.logging import configure_logging
 from simorgh_shared.storage.folders import FolderCache
@@ -29,8 +27,8 @@ def main() -> None:
     slots = Slots({(Lane.SHORT,): arguments.short_slots, (Lane.LONG,): arguments.long_slots})
     resources = open_resources("simorgh-voice", settings, slots.num_slots)
     limits = EngineLimits(
-        threads=settings.voice_threads or len(os.sched_getaffinity(0)),
-        memory_bytes=settings.voice_memory_bytes or psutil.virtual_memory().total // _SHARE_OF_MEMORY,
+        threads=settings.voice_threads or allowance.cores(),
+        memory_bytes=settings.voice_memory_bytes or allowance.memory_bytes() // _SHARE_OF_MEMORY,
         devices=[device.id for device in devices.all],
         start_timeout_s=settings.engine_start_timeout_s,
         long_gives_way=settings.voice_long_gives_way,

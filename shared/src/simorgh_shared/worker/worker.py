@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import psutil
 import sqlalchemy as sa
 import structlog
 from redis import Redis
@@ -16,6 +15,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
+from simorgh_shared import allowance
 from simorgh_shared.queue import claiming, leases
 from simorgh_shared.queue.channels import REDIS_CONTROL
 from simorgh_shared.queue.claiming import Offer

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from simorgh_shared import allowance
 from simorgh_shared.child.control import ControlFile
 from simorgh_shared.child.events import EventLog
 from simorgh_shared.domain.errors import InvalidInputError
@@ -87,7 +88,7 @@ def _optimize(folder: Path, events: EventLog) -> OptimizationReport:
     """
     run = json.loads((folder / "run.json").read_bytes())
     spec, source, output = run["spec"], folder / "inputs" / "model", folder / "output"
-    threads = len(os.sched_getaffinity(0))
+    threads = allowance.cores()
     dataset = DatasetInput.from_run(run["inputs"]["dataset"], folder)
     held_out = read_held_out(source, dataset, run["inputs"]["training"], spec)
     if not held_out.prompts:
