@@ -31,14 +31,37 @@ IMAGES: dict[str, tuple[str, ...]] = {
 OUTSIDE_THE_LOCK = "torch"
 _PYTHONS = ("3.11.0", "3.11.14")
 """The lock holds for every Python 3.11, and so does an image's part of it."""
-_HEADER = "# Made by `make lock`: what of constraints.txt this service's image holds.\n"
+_HEADER = "# Made by `make lock`: what of constraints.txt an image holds.\n"
 
 
 def packages(image: str) -> list[str]:
     """The names of all packages that the image's distributions need, as far as the lock goes."""
+    return _closure(IMAGES[image])
+
+
+def text(names: Iterable[str]) -> str:
+    """A file's text."""
+    return _HEADER + "".join(f"{name}\n" for name in names)
+
+
+def files() -> dict[Path, str]:
+    """All files and what they hold: one for each image, and one for torch, whose layer all of them share."""
+    return {
+        **{ROOT / "services" / image / "packages.txt": text(packages(image)) for image in IMAGES},
+        ROOT / "deploy/images/torch.txt": text(_closure([OUTSIDE_THE_LOCK])),
+    }
+
+
+def main() -> None:
+    """Write the files."""
+    for path, held in files().items():
+        path.write_text(held, "utf-8")
+
+
+def _closure(roots: Iterable[str]) -> list[str]:
     found: set[str] = set()
     done: set[tuple[str, str]] = set()
-    waiting = [Requirement(text) for text in IMAGES[image]]
+    waiting = [Requirement(text) for text in roots]
     while waiting:
         needed = waiting.pop()
         name = canonicalize_name(needed.name)
@@ -49,17 +72,6 @@ def packages(image: str) -> list[str]:
             found.add(name)
             waiting += _needs(name, extra)
     return sorted(found - set(OURS) - {OUTSIDE_THE_LOCK})
-
-
-def text(image: str) -> str:
-    """The file's text."""
-    return _HEADER + "".join(f"{name}\n" for name in packages(image))
-
-
-def main() -> None:
-    """Write the file of each image."""
-    for image in IMAGES:
-        (ROOT / "services" / image / "packages.txt").write_text(text(image), "utf-8")
 
 
 def _needs(name: str, extra: str) -> Iterable[Requirement]:
