@@ -3,18 +3,23 @@
 import argparse
 import re
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
 from simorgh_shared.db.awaiting import schema_revision, until_it_answers, until_migrated
 from simorgh_shared.db.revision import head_revision
-from simorgh_shared.domain.errors import AppError
+from simorgh_shared.domain.errors import AppError, UnavailableError
 from simorgh_shared.settings import DatabaseSettings, MigrationSettings
 
+_LOCK_TIMEOUT_MS = 1_000  # half of what the gateway's own statements wait for one
+_LOCK_PAUSE_S = 1.0
+_PATIENCE_S = 600.0
 LOCK_KEY = 7_261_937  # two releases that start at once migrate one after the other
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -77,7 +82,7 @@ def _migrate(owner_url: str, app_role: str | None, run: Callable[[Config], None]
             connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
             connection.commit()  # the lock is the session's; each migration has a transaction of its own
             config.attributes["connection"] = connection
-            run(config)
+            _patiently(connection, lambda: run(config))
             connection.commit()
             if app_role:
                 _grant(connection, app_role)
@@ -85,6 +90,28 @@ def _migrate(owner_url: str, app_role: str | None, run: Callable[[Config], None]
             connection.commit()
     finally:
         engine.dispose()
+
+
+def _patiently(connection: sa.Connection, run: Callable[[], None]) -> None:
+    """Run migrations whose locks are given up quickly and tried again: what waits for a lock holds up all behind it.
+
+    Raises: UnavailableError when somebody holds a table for too long.
+    """
+    connection.execute(sa.text(f"SET lock_timeout = '{_LOCK_TIMEOUT_MS}ms'"))
+    connection.commit()
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return run()
+        except (sa.exc.OperationalError, psycopg.errors.LockNotAvailable) as error:  # a script meets the driver's
+            connection.rollback()
+            if isinstance(error, sa.exc.OperationalError) and not isinstance(
+                error.orig, psycopg.errors.LockNotAvailable
+            ):
+                raise
+            if time.monotonic() > deadline:
+                raise UnavailableError("migration_blocked", waited_s=round(_PATIENCE_S)) from error
+            time.sleep(_LOCK_PAUSE_S)  # those that queued up behind have their turn
 
 
 def _grant(connection: sa.Connection, app_role: str) -> None:
