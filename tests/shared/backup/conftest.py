@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -206,6 +207,29 @@ def _put_gzipped(engine: Engine, data: bytes) -> StoredBlob:
     writer.write(data)
     writer.close()
     return engine.store.put_gzipped(engine.sessions, packed, file_sha256(plain), len(data))
+
+
+@pytest.fixture(scope="package")
+def made_once(
+    new_database: Callable[[], Database],
+    backing: BackingServers,
+    buckets: list[Bucket],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, taking.Taken]:
+    """A whole backup, for tests that need no more of its platform; `kept` is a copy of one's own."""
+    database, folder = new_database(), tmp_path_factory.mktemp("made")
+    with running_engine(database, backing.endpoints().redis_url, buckets[0], folder) as engine:
+        busy = _filled(engine, told(database, buckets[0]))
+        taken = backed_up(busy, FolderPlace(folder / "backups"))
+    clear(buckets[0])
+    return folder / "backups", taken
+
+
+@pytest.fixture
+def kept(made_once: tuple[Path, taking.Taken], tmp_path: Path) -> tuple[Path, taking.Taken]:
+    """A folder with a whole backup, to do with as one likes."""
+    shutil.copytree(made_once[0], tmp_path / "backups")
+    return tmp_path / "backups", made_once[1]
 
 
 @pytest.fixture

@@ -9,10 +9,13 @@ from simorgh_shared.backup import main
 from simorgh_shared.backup.contents import MANIFEST
 from simorgh_shared.backup.places import FolderPlace
 from simorgh_shared.backup.settings import BackupSettings
+from simorgh_shared.backup.taking import Taken
 from simorgh_shared.db import migrate
 from simorgh_shared.db.revision import head_revision
 from simorgh_shared.domain.errors import AppError, ConflictError, InvalidInputError, NotFoundError
 from tests.shared.backup.conftest import Busy, backed_up, client, objects, restored
+
+Kept = tuple[Path, Taken]
 
 
 def count(settings: BackupSettings, table: str) -> int:
@@ -38,50 +41,54 @@ class TestRestore:
             restored(empty.model_copy(update={"s3_bucket": "there-is-none"}), place)
         assert count(empty, "jobs") == 0
 
-    def test_interrupted_it_goes_on(
-        self, busy: Busy, empty: BackupSettings, place: FolderPlace, tmp_path: Path
-    ) -> None:
+    def test_interrupted_it_goes_on(self, kept: Kept, empty: BackupSettings) -> None:
         """R-DEPLOY-5: until all objects are there the database is empty; those that came are not sent again."""
-        taken = backed_up(busy, place)
-        file = next(path for path in tmp_path.glob("backups/blobs/*/*") if path.stat().st_size > 1000)
+        folder, taken = kept
+        file = next(path for path in folder.glob("blobs/*/*") if path.stat().st_size > 1000)
         good = file.read_bytes()
         file.write_bytes(bytes(len(good)))
         with pytest.raises(InvalidInputError, match="damaged"):
-            restored(empty, place)
+            restored(empty, FolderPlace(folder))
         assert count(empty, "users") == 0
         file.write_bytes(good)
-        told = restored(empty, place)
+        told = restored(empty, FolderPlace(folder))
         assert told.num_there > 0
         assert told.num_sent + told.num_there == taken.contents.num_blobs
         assert count(empty, "users") == 1
 
-    @pytest.mark.parametrize("which", ["tables/jobs.copy.gz", "blobs.jsonl.gz", MANIFEST])
-    def test_a_damaged_file_is_refused_and_nothing_is_there(
-        self, which: str, busy: Busy, empty: BackupSettings, place: FolderPlace, tmp_path: Path
-    ) -> None:
+    def test_a_damaged_file_is_refused_and_nothing_is_there(self, kept: Kept, empty: BackupSettings) -> None:
         """R-DEPLOY-5: the manifest vouches for every file, the signature for the manifest."""
-        folder = tmp_path / "backups" / backed_up(busy, place).contents.folder
-        written = bytearray((folder / which).read_bytes())
-        written[len(written) // 2] ^= 1
-        (folder / which).write_bytes(written)
-        with pytest.raises(AppError):
-            restored(empty, place)
-        assert count(empty, "users") == 0
+        folder, taken = kept
+        for which in (MANIFEST, "blobs.jsonl.gz", "tables/jobs.copy.gz"):
+            path = folder / taken.contents.folder / which
+            good = path.read_bytes()
+            middle = len(good) // 2
+            path.write_bytes(good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :])
+            with pytest.raises(AppError):
+                restored(empty, FolderPlace(folder))
+            assert count(empty, "users") == 0
+            path.write_bytes(good)
 
     def test_one_that_another_key_signed_is_taken_only_when_asked(
-        self, busy: Busy, empty: BackupSettings, place: FolderPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, kept: Kept, empty: BackupSettings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """R-DEPLOY-5: by the command, with what a container is told."""
-        backed_up(busy, place)
         for name in ("database_owner_url", "s3_secret_access_key"):
             monkeypatch.setenv(f"SIMORGH_{name.upper()}", getattr(empty, name).get_secret_value())
         for name in ("database_app_role", "s3_endpoint_url", "s3_access_key_id", "s3_bucket"):
             monkeypatch.setenv(f"SIMORGH_{name.upper()}", getattr(empty, name))
         monkeypatch.setenv("SIMORGH_MANIFEST_KEY", "d" * 43)
-        assert main.restore(["--from", str(tmp_path / "backups")]) == 1
+        assert main.restore(["--from", str(kept[0])]) == 1
         assert count(empty, "users") == 0
-        assert main.restore(["--from", str(tmp_path / "backups"), "--unsigned"]) == 0
+        assert main.restore(["--from", str(kept[0]), "--unsigned"]) == 0
         assert count(empty, "users") == 1
+
+    def test_of_a_newer_schema_is_refused(self, kept: Kept, empty: BackupSettings) -> None:
+        """R-DEPLOY-5."""
+        path = kept[0] / kept[1].contents.folder / MANIFEST
+        path.write_text(path.read_text().replace(f'"revision": "{head_revision()}"', '"revision": "9999"'))
+        with pytest.raises(InvalidInputError, match="knows schemas up to"):
+            restored(empty, FolderPlace(kept[0]), unsigned=True)
 
     def test_a_storage_that_survived_is_kept_where_it_is_good(
         self, busy: Busy, empty: BackupSettings, place: FolderPlace
@@ -108,12 +115,3 @@ class TestRestore:
         with engine.connect() as connection:
             assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == head_revision()
         assert count(empty, "users") == 1
-
-    def test_of_a_newer_schema_is_refused(
-        self, busy: Busy, empty: BackupSettings, place: FolderPlace, tmp_path: Path
-    ) -> None:
-        """R-DEPLOY-5."""
-        path = tmp_path / "backups" / backed_up(busy, place).contents.folder / MANIFEST
-        path.write_text(path.read_text().replace(f'"revision": "{head_revision()}"', '"revision": "9999"'))
-        with pytest.raises(InvalidInputError, match="knows schemas up to"):
-            restored(empty, place, unsigned=True)

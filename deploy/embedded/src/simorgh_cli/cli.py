@@ -27,9 +27,11 @@ _COMMANDS: Mapping[str, str] = {
     "optimizations": "list them, show their reports, and measure those again",
     "jobs": "list and cancel jobs of every kind",
     "models": "upload, list, look at, download, verify and delete models",
+    "backup": "back up a platform's database and files, while it runs",
+    "restore": "bring a backup back into an empty platform",
     "status": "show a platform's processes or parts, and its active jobs",
 }
-_MODULES: Mapping[str, str] = {"up": "embedded", "quickstart": "embedded", "logout": "login"}
+_MODULES: Mapping[str, str] = {"up": "embedded", "quickstart": "embedded", "logout": "login", "restore": "backup"}
 _INTERRUPTED = 130
 
 

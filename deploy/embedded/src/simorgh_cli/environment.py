@@ -57,6 +57,11 @@ def platform_environment(
     return {**defaults, **given, **own}
 
 
+def server_variables(given: Mapping[str, str], at: Endpoints) -> dict[str, str]:
+    """Where database and storage are, and who their owner is there."""
+    return _database(given, at) | _storage(given, at)
+
+
 def service_environment(shared: Mapping[str, str], service: Service, ports: Ports) -> dict[str, str]:
     """One service's variables. The owner's database address stays with the migration."""
     own = {name: value for name, value in shared.items() if name != OWNER_URL}

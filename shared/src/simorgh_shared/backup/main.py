@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from simorgh_shared.backup import restoring, taking
 from simorgh_shared.backup.places import open_place
 from simorgh_shared.backup.settings import BackupSettings
-from simorgh_shared.domain.errors import AppError
+from simorgh_shared.domain.errors import AppError, InvalidInputError
 from simorgh_shared.logging import configure_logging
 
 LOST_BLOBS = 3
@@ -77,15 +77,22 @@ def run_restore(settings: BackupSettings, source: str, options: restoring.Option
     return 0
 
 
-def _with_settings(service: str, run: Callable[[BackupSettings], int]) -> int:
+def settings_of_environment() -> BackupSettings:
+    """What `SIMORGH_…` variables tell.
+
+    Raises: InvalidInputError that names those that are missing or wrong.
+    """
     try:
-        settings = BackupSettings()
+        return BackupSettings()
     except ValidationError as error:
         names = ", ".join(f"SIMORGH_{'_'.join(map(str, one['loc'])).upper()}" for one in error.errors())
-        sys.stderr.write(f"simorgh-{service}: these variables are missing or wrong: {names}\n")
-        return 1
-    configure_logging(service, settings.log_level)
+        raise InvalidInputError("backup_variables", names=names) from error
+
+
+def _with_settings(service: str, run: Callable[[BackupSettings], int]) -> int:
     try:
+        settings = settings_of_environment()
+        configure_logging(service, settings.log_level)
         return run(settings)
     except AppError as error:
         sys.stderr.write(f"simorgh-{service}: {error}\n")

@@ -74,6 +74,8 @@ _EN: dict[str, str] = {
     "postgres_refused": "PostgreSQL does not run as root, this system allows no user namespaces, and as nobody it could not use {folder}. Choose a data folder that every user can reach (--data DIR), or run as an ordinary user:\n{tail}",
     # backup and restore
     "migration_blocked": "For {waited_s} s something has held a table that a migration has to change. Nothing of it was done; see who holds it with: SELECT pid, state, query FROM pg_stat_activity. End that, and run this again.",
+    "backup_variables": "These variables are missing or wrong: {names}.",
+    "backup_no_platform": "There is no platform's data in {folder}. Name its folder with --data DIR, or a platform elsewhere by SIMORGH_DATABASE_OWNER_URL and SIMORGH_S3_… variables.",
     "backup_running": "Another backup of this platform runs, or has died within the last {minutes} minutes. Try again later.",
     "backup_address": "{address} names no bucket. Give a folder, or s3://BUCKET/PREFIX.",
     "backup_same_bucket": "The bucket {bucket} is the platform's own storage: what is lost with it would be no backup. Name another bucket or a folder.",

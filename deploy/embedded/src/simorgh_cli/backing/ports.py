@@ -26,6 +26,13 @@ class Ports:
                 return self._remember(name, port)
         return self._remember(name, choose_free(set(self._ports.values())))
 
+    def known(self, name: str) -> int:
+        """The port at which it was started last.
+
+        Raises: KeyError where it never was.
+        """
+        return self._ports[name]
+
     def forget(self, names: Iterable[str]) -> None:
         """Choose anew next time: somebody took a port between the check and the server's start."""
         for name in names:

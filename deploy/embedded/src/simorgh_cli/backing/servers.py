@@ -99,6 +99,16 @@ class BackingServers:
             s3_region=seaweed.REGION,
         )
 
+    def running_endpoints(self) -> Endpoints:
+        """The addresses of servers that another process has started on the folder.
+
+        Raises: KeyError where none was ever started.
+        """
+        for name in self._only:
+            names = {"postgres": ("postgres",), "valkey": ("valkey",), "seaweed": ("s3_s3",)}[name]
+            self._ports_used[name] = {port_name: self.ports.known(port_name) for port_name in names}
+        return self.endpoints()
+
     def stop(self) -> None:
         """Stop them in reverse order; nothing stays behind."""
         for child in reversed(self.children):

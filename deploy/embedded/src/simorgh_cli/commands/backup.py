@@ -1,0 +1,99 @@
+"""`simorgh backup` and `simorgh restore`: of the platform of a data folder, or of one that variables name."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from simorgh_cli import lock
+from simorgh_cli.backing.servers import BackingServers
+from simorgh_cli.commands.options import data_option
+from simorgh_cli.environment import OWNER_URL, embedded_servers, server_variables
+from simorgh_cli.lock import FolderLock
+from simorgh_cli.terminal.output import note
+from simorgh_shared.backup import main, restoring, taking
+from simorgh_shared.backup.settings import BackupSettings
+from simorgh_shared.domain.errors import ConflictError, NotFoundError
+
+_MANIFEST_KEY = "SIMORGH_MANIFEST_KEY"
+
+
+@click.command()
+@click.option("--to", "target", required=True, metavar="FOLDER|s3://BUCKET/PREFIX", help="Where backups are kept.")
+@click.option("--keep", type=click.IntRange(min=1), metavar="N", help="Let older backups go but for the newest N.")
+@click.option("--verify", is_flag=True, help="Read what lies there already, too, and mend it.")
+@data_option
+@click.pass_obj
+def backup(environment: Mapping[str, str], data: Path, target: str, keep: int | None, verify: bool) -> int:
+    """Back up a platform, which may be running: its database, then every file that it names.
+
+    Files that lie there already are not sent again. Ends with 3 where files turned out to be lost in storage.
+    """
+    options = taking.Options(keep, verify)
+    if _is_named(environment):
+        return main.run_backup(main.settings_of_environment(), target, options)
+    if not (data / "secrets.json").exists():
+        raise NotFoundError("backup_no_platform", folder=str(data.resolve()))
+    if lock.is_held(data):
+        servers = BackingServers(data, only=_needed(environment))
+        return main.run_backup(_settings(environment, servers, running=True), target, options)
+    with _started(data, environment) as settings:
+        return main.run_backup(settings, target, options)
+
+
+@click.command()
+@click.option("--from", "source", required=True, metavar="FOLDER|s3://BUCKET/PREFIX", help="Where backups are kept.")
+@click.option("--backup", "name", metavar="NAME", help="Which one (default: the newest).")
+@click.option("--reuse-storage", is_flag=True, help="The storage has survived: keep what is good in it.")
+@click.option("--unsigned", is_flag=True, help="Take one that the platform's own key has not signed.")
+@data_option
+@click.pass_obj
+def restore(
+    environment: Mapping[str, str], data: Path, source: str, name: str | None, reuse_storage: bool, unsigned: bool
+) -> int:
+    """Bring a backup back into an empty platform whose services do not run.
+
+    A run that was interrupted goes on when it is run again. Nothing that is there is replaced.
+    """
+    if _is_named(environment):
+        options = restoring.Options(name, reuse_storage, unsigned)
+        return main.run_restore(main.settings_of_environment(), source, options)
+    if lock.is_held(data):
+        raise ConflictError("restore_platform_up", folder=str(data.resolve()))
+    is_new = not (data / "secrets.json").exists() and not environment.get(_MANIFEST_KEY)
+    if is_new:
+        note("This data folder is new and has a key of its own: who signed the backup is not checked.")
+    with _started(data, environment) as settings:
+        return main.run_restore(settings, source, restoring.Options(name, reuse_storage, unsigned or is_new))
+
+
+def _is_named(environment: Mapping[str, str]) -> bool:
+    return bool(environment.get(OWNER_URL) or environment.get(f"{OWNER_URL}_FILE"))
+
+
+def _needed(environment: Mapping[str, str]) -> list[str]:
+    return [name for name in embedded_servers(environment) if name != "valkey"]
+
+
+@contextmanager
+def _started(data: Path, environment: Mapping[str, str]) -> Iterator[BackupSettings]:
+    """The folder's servers for as long as this takes, and nobody else on it."""
+    holder = FolderLock(data.resolve())
+    servers = BackingServers(data, only=_needed(environment))
+    try:
+        servers.start()
+        yield _settings(environment, servers, running=False)
+    finally:
+        servers.stop()
+        holder.release()
+
+
+def _settings(environment: Mapping[str, str], servers: BackingServers, *, running: bool) -> BackupSettings:
+    at = servers.running_endpoints() if running else servers.endpoints()
+    key = {_MANIFEST_KEY: environment.get(_MANIFEST_KEY) or servers.secrets.get("manifest_key")}
+    told = {**environment, **server_variables(environment, at), **key}
+    prefix = "SIMORGH_"
+    return BackupSettings.model_validate(
+        {name.removeprefix(prefix).lower(): value for name, value in told.items() if name.startswith(prefix)}
+    )
