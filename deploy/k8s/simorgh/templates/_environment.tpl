@@ -117,24 +117,22 @@ http://{{ include "simorgh.fullname" . }}-seaweedfs:8333
 {{- range $process.needs }}
 {{- include "simorgh.environment.of" (list $root .) }}
 {{- end }}
+{{- if $process.queues }}
+{{- /* All of the pod's time to give its work back, but for what starting to end and ending take. */}}
+- name: SIMORGH_DRAIN_GRACE_S
+  value: {{ sub (int $values.terminationGracePeriodSeconds) 10 | quote }}
+{{- end }}
 {{- if $process.torch }}
 - name: OMP_WAIT_POLICY
   value: PASSIVE
 - name: GOMP_SPINCOUNT
   value: "0"
 {{- /* Libraries count the node's processors: the container's are what its limit says (without one, the node's). */}}
-{{- range compact (list "OMP_NUM_THREADS" (default "" $process.threads)) }}
-- name: {{ . }}
+- name: OMP_NUM_THREADS
   valueFrom:
     resourceFieldRef:
       resource: limits.cpu
       divisor: "1"
-{{- end }}
-{{- end }}
-{{- with $process.memory }}
-{{- /* The process would count the node's memory, not its limit. */}}
-- name: {{ .variable }}
-  value: {{ include "simorgh.bytes" $values.resources.limits.memory | float64 | mulf .share | floor | printf "%.0f" | quote }}
 {{- end }}
 {{- include "simorgh.environment.given" (list $root $values) }}
 {{- end -}}

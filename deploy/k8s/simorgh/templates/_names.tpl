@@ -95,11 +95,3 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- .Values.migration.mode -}}
 {{- end -}}
 {{- end -}}
-
-{{/* Bytes of a quantity such as 8Gi. */}}
-{{- define "simorgh.bytes" -}}
-{{- $factors := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
-{{- $number := regexFind "^[0-9.]+" (toString .) -}}
-{{- $unit := trimPrefix $number (toString .) -}}
-{{- mulf (float64 $number) (float64 (index $factors $unit)) | floor | printf "%.0f" -}}
-{{- end -}}

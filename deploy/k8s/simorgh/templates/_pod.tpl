@@ -182,7 +182,7 @@ readinessProbe:
 {{- define "simorgh.resources" -}}
 {{- $values := index . 0 -}}
 {{- if index . 1 -}}
-{{- $gpus := dict $values.gpu.resource $values.gpu.count -}}
+{{- $gpus := dict $values.gpu.resource (toString $values.gpu.count) -}}
 requests:
   {{- merge (dict) $values.resources.requests $gpus | toYaml | nindent 2 }}
 limits:
