@@ -5,6 +5,11 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 DISTRIBUTIONS := shared services/api services/trainer-worker services/inference services/voice deploy/embedded
 TORCH := torch==2.13.0
+# No internet: PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER say where the wheels lie; uv reads the one of them alone.
+ifdef PIP_NO_INDEX
+export UV_OFFLINE := 1
+export UV_FIND_LINKS := $(PIP_FIND_LINKS)
+endif
 TRAIN_PEERS := transformers==5.23.0 accelerate==1.15.0 datasets==5.2.0 trl==1.16.0
 # A wheel that lies on the machine, else the build for its processor or GPU.
 TORCH_SOURCE := $(if $(PIP_FIND_LINKS),,--torch-backend=auto)
