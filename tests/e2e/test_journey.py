@@ -9,9 +9,11 @@ import httpx
 import openai
 import psutil
 import pytest
+from deploy.observability.series import BOUNDS, samples, unexpected
 
 from tests.support.engine import ROWS, Engine, running_engine
 from tests.support.gateway import Account, Gateway
+from tests.support.ports import free_port
 from tests.support.stack import Bucket, Database
 
 CAMEL = {
@@ -27,6 +29,7 @@ CAMEL = {
     "threads": 1,
     "epochs": 100,
 }
+METRICS_PORTS = {"dispatcher": free_port(), "worker": free_port()}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,9 @@ def platform(
     with running_engine(database, redis_url, bucket, folder) as made:
         made.more_environment = {k: v for k, v in gateway.environment.items() if k.startswith("SIMORGH_IN")}
         made.more_environment["SIMORGH_CACHE_DIR"] = str(folder / "cache")
+        made.more_environment["SIMORGH_METRICS_PORT"] = str(METRICS_PORTS["dispatcher"])
         made.start_dispatcher()
+        made.more_environment["SIMORGH_METRICS_PORT"] = str(METRICS_PORTS["worker"])
         made.start_worker("train.cpu")
         made.start("simorgh_inference.main")
         url = gateway.environment["SIMORGH_INFERENCE_URL"]
@@ -255,6 +260,67 @@ class TestEngine:
         answer = account.client.post("/v1/chat/completions", json=body, timeout=60)
         assert answer.status_code == 400
         assert answer.json()["error"]["code"] == "context_length_exceeded"
+
+
+class TestMetrics:
+    """R-OPS-5: what the processes that the tests above kept busy tell Prometheus. It comes last in this module."""
+
+    @pytest.fixture(scope="class")
+    def scraped(self, gateway: Gateway, platform: Engine, model_id: str) -> dict[str, str]:
+        assert platform.num_workers() == 1
+        assert model_id
+        addresses = {
+            "api": gateway.url,
+            "inference": gateway.environment["SIMORGH_INFERENCE_URL"],
+            **{name: f"http://127.0.0.1:{port}" for name, port in METRICS_PORTS.items()},
+        }
+        return {name: httpx.get(f"{address}/metrics", timeout=10).text for name, address in addresses.items()}
+
+    def test_labels_are_few_and_series_stay_under_their_bounds(self, scraped: dict[str, str]) -> None:
+        found = {name: list(unexpected(text)) for name, text in scraped.items()}
+        assert found == {name: [] for name in scraped}
+        counts = {name: len(samples(text)) for name, text in scraped.items()}
+        assert {name: count for name, count in counts.items() if count > BOUNDS[name]} == {}
+
+    def test_each_process_says_who_it_is(self, scraped: dict[str, str]) -> None:
+        told = {
+            labels["program"] for text in scraped.values() for name, labels, _ in samples(text) if "build_info" in name
+        }
+        assert told == {"api", "inference", "dispatcher", "trainer-worker"}
+
+    @pytest.mark.parametrize(
+        ("process", "metric", "labels"),
+        [
+            ("api", "simorgh_http_requests_total", {"route": "/api/train/start", "method": "POST", "status": "2xx"}),
+            ("api", "simorgh_database_statement_seconds_count", {}),
+            ("api", "simorgh_storage_seconds_count", {"operation": "PutObject"}),
+            ("dispatcher", "simorgh_dispatcher_has_duty", {}),
+            ("dispatcher", "simorgh_queue_slots", {"queue": "train.cpu"}),
+            ("worker", "simorgh_attempts_total", {"queue": "train.cpu", "outcome": "succeeded"}),
+            ("worker", "simorgh_attempts_total", {"queue": "train.cpu", "outcome": "left"}),
+            ("worker", "simorgh_job_wait_seconds_count", {"queue": "train.cpu", "lane": "long"}),
+            ("worker", "simorgh_training_steps_total", {}),
+            ("worker", "simorgh_children_cpu_seconds_total", {}),
+            ("inference", "simorgh_inference_generated_tokens_total", {}),
+            ("inference", "simorgh_inference_request_seconds_count", {}),
+            ("inference", "simorgh_inference_engine_losses_total", {}),
+            ("inference", "simorgh_children_resident_memory_bytes", {}),
+        ],
+    )
+    def test_what_was_done_is_counted(
+        self, scraped: dict[str, str], process: str, metric: str, labels: dict[str, str]
+    ) -> None:
+        values = [
+            value
+            for name, have, value in samples(scraped[process])
+            if name == metric and labels.items() <= have.items()
+        ]
+        assert values
+        assert sum(values) > 0
+
+    def test_a_run_that_has_ended_shows_no_figures(self, scraped: dict[str, str]) -> None:
+        """Series of a run go with it: a worker shows as many after its thousandth as after its first."""
+        assert not [name for name, labels, _ in samples(scraped["worker"]) if "place" in labels]
 
 
 def loaded(gateway: Gateway) -> dict:
