@@ -11,15 +11,15 @@ from simorgh_shared.domain.jobs import JobStatus, Queue
 from tests.deploy.helm.rendering import Json, kinds, named, rendered
 from tests.support.stack import Database
 
-
 _INSERT = """
 INSERT INTO jobs (id, project_id, type, queue, spec, fair_key, status, num_gpus,
-                  lease_owner, lease_token, lease_expires_at, finished_at)
+                  lease_owner, lease_token, lease_expires_at, finished_at, error)
 VALUES (:id, 'prj_keda', 'probe', :queue, '{}', 0, :status, :gpus,
         CASE WHEN :status = 'running' THEN 'w' END,
         CASE WHEN :status = 'running' THEN :id END,
         CASE WHEN :status = 'running' THEN now() END,
-        CASE WHEN :status IN ('succeeded', 'failed', 'cancelled') THEN now() END)
+        CASE WHEN :status IN ('succeeded', 'failed', 'cancelled') THEN now() END,
+        CASE WHEN :status = 'failed' THEN '{}'::jsonb END)
 """
 
 
