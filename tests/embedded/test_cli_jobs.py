@@ -32,3 +32,9 @@ class TestJobs:
         assert "simorgh" in user.refuse("jobs", "cancel", "job_none")
         assert "transcribe" in user.refuse("jobs", "--type", "dream", code=2)
         assert "There are no such jobs." in user.run("jobs", "--type", "optimize").stderr
+
+    def test_what_one_used_is_told_once_something_was_measured(self, user: Simorgh, run_ids: list[str]) -> None:
+        """R-OPS-7."""
+        assert user.ask("jobs", "usage", run_ids[1])["attempts"] == []
+        assert "no attempt has begun" in user.run("jobs", "usage", run_ids[1]).stderr
+        assert "simorgh" in user.refuse("jobs", "usage", "job_none")

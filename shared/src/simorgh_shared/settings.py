@@ -72,7 +72,15 @@ class StorageSettings(SimorghSettings):
     s3_region: str = "us-east-1"
 
 
-class LeaseSettings(SimorghSettings):
+class DrainSettings(SimorghSettings):
+    """How a process ends that was told to."""
+
+    drain_grace_s: float = Field(25.0, gt=0)
+    """A process that was told to end is gone so long after that: jobs are back in their queues, whatever they do;
+    requests have ended, or are told to come again."""
+
+
+class LeaseSettings(DrainSettings):
     """Time limits of the job engine (architecture, section 5); tests use short ones."""
 
     lease_s: float = Field(20.0, gt=0)
@@ -88,8 +96,6 @@ class LeaseSettings(SimorghSettings):
     """Wait before the second retry; doubles with each further one. The first is at once."""
     stop_grace_s: float = Field(10.0, gt=0)
     """How long a job that was asked to leave may take to save, at least."""
-    drain_grace_s: float = Field(25.0, gt=0)
-    """A worker that was told to end is gone so long after that, whatever its jobs do: they are back in their queues."""
     orphan_grace_s: float = Field(600.0, gt=0)
     """How long an attempt computes on and spools while the database does not answer."""
     liveness_s: float = Field(60.0, gt=0)
@@ -105,6 +111,17 @@ class MonitoringSettings(SimorghSettings):
     """What the machine is called; None: its host name. In a pod, the name of the node that it is on."""
     monitoring_interval_s: float = Field(10.0, ge=0.2)
     """How often."""
+
+
+class TariffSettings(SimorghSettings):
+    """What energy and devices cost, and what is assumed of processors that do not tell."""
+
+    energy_watts_per_core: float = Field(10.0, gt=0)
+    """What a processor core draws when it computes: server processors take some 5 to 15 W a core."""
+    price_per_kwh: float | None = Field(None, ge=0)
+    price_per_device_hour: float | None = Field(None, ge=0)
+    """Of a GPU that a job holds."""
+    price_currency: str = "USD"
 
 
 class WorkSettings(SimorghSettings):

@@ -94,6 +94,7 @@ class EngineAttempt:
                 return
             with self._at.engines.lent(self._lease.lane) as engine:
                 self._last_word = time.monotonic()  # its files may have taken minutes to come
+                self._claimed.meter.follow(engine.cpu_seconds, since_start=False)
                 engine.ask(request)
                 self._follow(engine)
         finally:

@@ -17,6 +17,7 @@ import structlog
 
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.domain.jobs import Lane
+from simorgh_shared.monitoring.processor_time import ProcessorTime
 from simorgh_shared.queue.endings import Exit
 from simorgh_voice import metrics
 from simorgh_voice.engine.protocol import ENDINGS
@@ -36,6 +37,7 @@ class EngineChild:
     def __init__(self, lane: Lane, process: "subprocess.Popen[bytes]", listener: socket.socket, log_path: Path) -> None:
         self.lane = lane
         self._process = process
+        self._cpu = ProcessorTime(process.pid)
         self._listener = listener
         self._log_path = log_path
         self._connection: socket.socket | None = None
@@ -52,6 +54,10 @@ class EngineChild:
     def pid(self) -> int:
         """Of the process, and of its session."""
         return self._process.pid
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it has taken since it was started."""
+        return self._cpu.seconds()
 
     @property
     def is_idle(self) -> bool:
@@ -129,6 +135,7 @@ class EngineChild:
                 self._is_closing = not self._is_deaf
                 with contextlib.suppress(ProcessLookupError):  # its id is its own until it was waited for
                     os.killpg(self._process.pid, signal.SIGKILL)
+                self._cpu.settle_at_end(wait=True)
                 code = self._process.wait()
                 self._exit = Exit(signal=-code) if code < 0 else Exit(exit_code=code)
         return self._exit

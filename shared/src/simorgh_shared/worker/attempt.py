@@ -67,6 +67,7 @@ class Attempt:
     def run(self) -> None:
         """Start the child, follow it, end the attempt."""
         child = self._start()
+        self._claimed.meter.follow(child.cpu_seconds, since_start=True)
         self._last_word = time.monotonic()  # its files may have taken minutes to come
         log.info("child_started", job_id=self._lease.job_id, attempt=self._lease.attempt)
         uploads = CheckpointUploads(child, self._commit_checkpoint)

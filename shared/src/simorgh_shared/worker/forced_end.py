@@ -44,9 +44,12 @@ def _give_back(runner: Runner, leave_list: Callable[[], None]) -> None:
     """The fence comes before the kill: an attempt that notices its child's end cannot write of it any more."""
     events: list[AppliedEvent] = []
     for heart in list(runner.heartbeats.values()):
+        used = heart.meter.look() if heart.meter is not None else None
         try:
             with runner.ledger.sessions.begin() as session:
                 events.append(endings.leave(session, heart.lease, Outcome.DRAINED))
+                if heart.meter is not None and used is not None:
+                    heart.meter.keep(session, used)
         except LeaseLostError:
             continue  # it has ended meanwhile
         except DBAPIError as error:  # the dispatcher puts it back when its lease has expired

@@ -11,6 +11,7 @@ from simorgh_shared.domain.jobs import DesiredState
 from simorgh_shared.queue import leases
 from simorgh_shared.queue.leases import Lease, LeaseLostError, Wishes
 from simorgh_shared.settings import LeaseSettings
+from simorgh_shared.worker.metering import Meter
 
 log = structlog.get_logger()
 
@@ -18,10 +19,14 @@ log = structlog.get_logger()
 class Heartbeat:
     """Sends a heartbeat every few seconds, counted from before it was sent, and sooner when woken."""
 
-    def __init__(self, sessions: sessionmaker[Session], lease: Lease, times: LeaseSettings) -> None:
+    def __init__(
+        self, sessions: sessionmaker[Session], lease: Lease, times: LeaseSettings, meter: Meter | None = None
+    ) -> None:
         self._sessions = sessions
         self.lease = lease
         self._times = times
+        self.meter = meter
+        """What it used so far is kept with each beat: of an attempt that breaks down, that is known."""
         self._wake = threading.Event()
         self._ended = False
         self._last_answer = time.monotonic()
@@ -52,8 +57,11 @@ class Heartbeat:
         while not self._ended and not self.lost:
             begun = time.monotonic()
             try:
+                used = self.meter.look() if self.meter is not None else None
                 with self._sessions.begin() as session:
                     self.wishes = leases.heartbeat(session, self.lease, self._times.lease_s)
+                    if self.meter is not None and used is not None:
+                        self.meter.keep(session, used)
                 self._last_answer = begun
             except LeaseLostError:
                 self.lost = True

@@ -13,6 +13,7 @@ from simorgh_shared.storage.manifests import Entry
 from simorgh_shared.worker.draining import Draining
 from simorgh_shared.worker.heartbeat import Heartbeat
 from simorgh_shared.worker.ledger import Ledger
+from simorgh_shared.worker.metering import Meter
 from simorgh_shared.worker.process import LaunchPlan
 
 
@@ -25,6 +26,8 @@ class Claimed:
     ledger: Ledger
     draining: Draining
     """Set once the worker is to end."""
+    meter: Meter
+    """Told which processes work for the attempt."""
 
 
 class JobKind(Protocol):

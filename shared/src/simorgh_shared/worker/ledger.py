@@ -17,6 +17,7 @@ from simorgh_shared.queue.publishing import Publisher
 from simorgh_shared.settings import LeaseSettings
 from simorgh_shared.storage.blobs import ArtifactLostError, mark_lost
 from simorgh_shared.worker.heartbeat import Heartbeat
+from simorgh_shared.worker.metering import Meter
 
 log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -30,6 +31,8 @@ class Ledger:
     sessions: sessionmaker[Session]
     publisher: Publisher
     times: LeaseSettings
+    meter: Meter | None = None
+    """Of the attempt that this one is for: its end says what it used."""
 
     def persist(self, write: Callable[[Session], _T], heart: Heartbeat | None = None) -> _T:
         """Run one fenced transaction, again and again while the database does not answer, within the grace.
@@ -56,7 +59,15 @@ class Ledger:
 
     def finish(self, write: Callable[[Session], AppliedEvent]) -> None:
         """End the attempt and tell the listeners."""
-        event = self.persist(write)
+        used = self.meter.look() if self.meter is not None else None
+
+        def write_both(session: Session) -> AppliedEvent:
+            event = write(session)
+            if self.meter is not None and used is not None:
+                self.meter.keep(session, used)
+            return event
+
+        event = self.persist(write_both)
         self.publish([event])
         log.info("attempt_ended", job_id=event.job_id, attempt=event.attempt, status=event.type)
 

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import psutil
 from sqlalchemy.orm import Session, sessionmaker
 
+from simorgh_shared.monitoring.processor_time import ProcessorTime
 from simorgh_shared.queue.endings import Exit
 from simorgh_shared.spawning import Spawner, torch_child_environment
 from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore, StoredBlob, file_sha256
@@ -62,6 +63,9 @@ class ChildRun(Protocol):
 
     def poll(self) -> Exit | None:
         """How it ended, or None."""
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it and its descendants have taken so far; after its end too."""
 
     def kill(self) -> Exit:
         """End it with all its descendants, and wait for that."""
@@ -148,6 +152,7 @@ class LocalRun:
     ) -> None:
         self._folder = folder
         self._process = process
+        self._cpu = ProcessorTime(process.pid)
         self._store = store
         self._sessions = sessions
         self._lie_at = lie_at
@@ -172,11 +177,17 @@ class LocalRun:
 
     def poll(self) -> Exit | None:
         """How it ended, or None."""
+        self._cpu.settle_at_end(wait=False)
         code = self._process.poll()
         return None if code is None else _exit(code)
 
+    def cpu_seconds(self) -> float:
+        """Processor time that it and its descendants have taken so far."""
+        return self._cpu.seconds()
+
     def kill(self) -> Exit:
         """SIGKILL to the session and to every descendant that left it, then wait."""
+        self._cpu.seconds()  # of descendants that nobody will wait for, this is what is known
         for process in _family(self._process.pid):
             try:
                 process.kill()
@@ -184,6 +195,7 @@ class LocalRun:
                 continue
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        self._cpu.settle_at_end(wait=True)
         return _exit(self._process.wait())
 
     def store(self, folder: str) -> list[Entry]:

@@ -4,7 +4,7 @@ It never imports what a child runs.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -12,12 +12,14 @@ from simorgh_shared.domain.errors import AppError, UnavailableError
 from simorgh_shared.domain.jobs import Outcome
 from simorgh_shared.queue import endings, leases
 from simorgh_shared.queue.leases import Lease, LeaseLostError
+from simorgh_shared.settings import TariffSettings
 from simorgh_shared.storage.blobs import ArtifactLostError
 from simorgh_shared.worker import figures
 from simorgh_shared.worker.draining import Draining
 from simorgh_shared.worker.heartbeat import Heartbeat
 from simorgh_shared.worker.kinds import Claimed, JobKind
 from simorgh_shared.worker.ledger import Ledger
+from simorgh_shared.worker.metering import Meter
 
 log = structlog.get_logger()
 
@@ -30,16 +32,18 @@ class Runner:
     kinds: Mapping[str, JobKind]
     """By the job's type."""
     draining: Draining
+    tariff: TariffSettings
     heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
     """The live ones by job, for whoever is told that a job is wanted otherwise."""
 
     def run(self, lease: Lease) -> None:
         """Run one attempt. Whatever happens, the job's row is left in a state that someone goes on from."""
-        ledger = self.ledger
-        with figures.running(lease), Heartbeat(ledger.sessions, lease, ledger.times) as heart:
+        meter = Meter(lease, self.tariff)
+        ledger = replace(self.ledger, meter=meter)
+        with figures.running(lease), Heartbeat(ledger.sessions, lease, ledger.times, meter) as heart:
             self.heartbeats[lease.job_id] = heart
             try:
-                self.kinds[lease.type].run(Claimed(lease, heart, ledger, self.draining))
+                self.kinds[lease.type].run(Claimed(lease, heart, ledger, self.draining, meter))
             except LeaseLostError:
                 log.warning("lease_lost", job_id=lease.job_id, attempt=lease.attempt)
                 leases.note_stale_write(ledger.sessions, lease, "run")

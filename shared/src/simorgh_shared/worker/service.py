@@ -93,7 +93,7 @@ def serve(
     """
     settings = resources.settings
     ledger = Ledger(resources.sessions, Publisher(resources.redis), settings)
-    runner = Runner(ledger, kinds, Draining(settings.drain_grace_s))
+    runner = Runner(ledger, kinds, Draining(settings.drain_grace_s), settings)
     worker = Worker(resources.name, queues, slots, devices, resources.sessions, runner, settings)
 
     def end(*_: object) -> None:

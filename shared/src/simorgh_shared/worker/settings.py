@@ -11,12 +11,13 @@ from simorgh_shared.settings import (
     LeaseSettings,
     MonitoringSettings,
     StorageSettings,
+    TariffSettings,
     WorkSettings,
 )
 
 
 class WorkerSettings(
-    DatabaseSettings, BrokerSettings, StorageSettings, LeaseSettings, WorkSettings, MonitoringSettings
+    DatabaseSettings, BrokerSettings, StorageSettings, LeaseSettings, WorkSettings, MonitoringSettings, TariffSettings
 ):
     """Settings of every program that claims jobs."""
 

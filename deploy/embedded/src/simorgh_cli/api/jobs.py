@@ -16,3 +16,9 @@ def cancel(connection: Connection, job_id: str) -> dict[str, Any]:
     """Ask that a job ends; the job as it is then."""
     data: dict[str, Any] = connection.call("POST", f"/api/jobs/{quoted(job_id)}/cancel")["data"]
     return data
+
+
+def usage(connection: Connection, job_id: str) -> dict[str, Any]:
+    """What the attempts of a job used."""
+    data: dict[str, Any] = connection.get(f"/api/jobs/{quoted(job_id)}/usage")["data"]
+    return data

@@ -1,4 +1,4 @@
-"""`simorgh jobs`: work of every kind, listed and cancelled."""
+"""`simorgh jobs`: work of every kind, listed, cancelled, and what it used."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import click
 from simorgh_cli.api import jobs as calls
 from simorgh_cli.commands.options import TEXT, Invocation, ListingGroup, asks_api
 from simorgh_cli.terminal.hearing import clock
-from simorgh_cli.terminal.output import moment, say, write_json, write_table
+from simorgh_cli.terminal.output import moment, note, say, write_fields, write_json, write_table
 from simorgh_shared.domain.jobs import JobStatus, JobType
 
 _HEADER = ("JOB", "TYPE", "STATUS", "PROGRESS", "MADE (UTC)", "NAME")
@@ -15,7 +15,7 @@ _HEADER = ("JOB", "TYPE", "STATUS", "PROGRESS", "MADE (UTC)", "NAME")
 
 @click.group(cls=ListingGroup)
 def jobs() -> None:
-    """List and cancel jobs of every kind. Without a command: list them."""
+    """List and cancel jobs of every kind, and see what they used. Without a command: list them."""
 
 
 @jobs.command("list")
@@ -49,6 +49,37 @@ def cancel(invocation: Invocation, job_id: str) -> None:
         say(f"Job {job['id']} is cancelled.")
     else:
         say(f"Job {job['id']} is being cancelled: it is {job['status']}.")
+
+
+@jobs.command()
+@click.argument("job_id", metavar="JOB", type=TEXT)
+@asks_api
+def usage(invocation: Invocation, job_id: str) -> None:
+    """What a job used: processor time, devices and energy of all its attempts, and what that costs."""
+    with invocation.connected() as connection:
+        found = calls.usage(connection, job_id)
+    if invocation.as_json:
+        write_json(found)
+        return
+    total = found["total"]
+    if total is None:
+        note("Nothing was measured yet: no attempt has begun.")
+        return
+    write_fields(
+        {
+            "attempts": len(found["attempts"]),
+            "time": clock(total["wall_s"]),
+            "processor time": clock(total["cpu_seconds"]),
+            "device time": clock(total["device_seconds"]) if total["devices"] else None,
+            "energy": f"{total['energy_joules'] / 3_600:.2f} Wh{' (estimated)' if total['estimate'] else ''}",
+            "cost": _cost(total["cost"]),
+            "complete": "yes" if found["complete"] else "no: an attempt runs, or was not measured",
+        }
+    )
+
+
+def _cost(cost: dict[str, Any] | None) -> str | None:
+    return None if cost is None else f"{cost['total']:.4f} {cost['currency']}"
 
 
 def _progress(job: dict[str, Any]) -> str:

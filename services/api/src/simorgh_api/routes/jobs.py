@@ -11,11 +11,13 @@ from simorgh_api.streams import SSE_HEADERS, follow
 from simorgh_api.surfaces import native_router
 from simorgh_api.usecases import jobs as usecase
 from simorgh_api.usecases import quotas
+from simorgh_api.usecases.job_usage import job_usage
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.domain.jobs import DesiredState, JobStatus, JobType
 from simorgh_shared.queue import control
 from simorgh_shared.queue.channels import NOTIFY_CONTROL, NOTIFY_JOBS
 from simorgh_shared.schemas.envelope import Answer, Deleted, Page
+from simorgh_shared.schemas.job_usage import JobUsage
 from simorgh_shared.schemas.jobs import EventPage, JobView, PriorityBody
 
 router = native_router("/jobs", "jobs")
@@ -45,6 +47,12 @@ def list_jobs(
 def get_job(session: DbSession, principal: Reader, job_id: str) -> Answer[JobView]:
     """One job."""
     return Answer(data=usecase.job(session, principal.project_id, job_id))
+
+
+@router.get("/{job_id}/usage", operation_id="get_job_usage")
+def get_job_usage(session: DbSession, principal: Reader, job_id: str) -> Answer[JobUsage]:
+    """What a job used: processor time, devices and energy of its attempts, and what that costs."""
+    return Answer(data=job_usage(session, principal.project_id, job_id))
 
 
 @router.get("/{job_id}/events", operation_id="list_job_events")
