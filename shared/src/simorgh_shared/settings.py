@@ -22,7 +22,9 @@ class SimorghSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SIMORGH_", extra="ignore", frozen=True)
 
     environment: Environment = Environment.PRODUCTION
+    """In production, processes refuse missing or short secrets."""
     log_level: str = "info"
+    """What is logged: debug, info, warning or error."""
 
     @classmethod
     def settings_customise_sources(
@@ -50,15 +52,18 @@ class DatabaseSettings(SimorghSettings):
     """Access to PostgreSQL as the application role."""
 
     database_url: SecretStr
+    """SQLAlchemy address with the role of the services."""
     database_direct_url: SecretStr | None = None
     """For LISTEN, where `database_url` goes through a pooler."""
     database_pool_size: int = 10
+    """Connections of one process at most."""
 
 
 class BrokerSettings(SimorghSettings):
     """Access to Redis."""
 
     redis_url: SecretStr
+    """With its password: redis://:password@host:6379/0."""
 
 
 class StorageSettings(SimorghSettings):
@@ -67,9 +72,13 @@ class StorageSettings(SimorghSettings):
     s3_endpoint_url: str | None = None
     """None means Amazon's own."""
     s3_access_key_id: str
+    """Of an identity that may read, write and list the bucket."""
     s3_secret_access_key: SecretStr
+    """Of the same identity."""
     s3_bucket: str = "simorgh"
+    """Where all files lie."""
     s3_region: str = "us-east-1"
+    """As the storage asks; one of its own takes any."""
 
 
 class DrainSettings(SimorghSettings):
@@ -86,6 +95,7 @@ class LeaseSettings(DrainSettings):
     lease_s: float = Field(20.0, gt=0)
     """How long a claim holds without a heartbeat."""
     heartbeat_s: float = Field(5.0, gt=0)
+    """How often a worker says that it lives; well below `lease_s`."""
     poll_s: float = Field(5.0, gt=0)
     """How often an idle worker looks for work without being rung, and the dispatcher looks at the queues."""
     reap_watch_s: float = Field(10.0, gt=0)
@@ -128,3 +138,4 @@ class WorkSettings(SimorghSettings):
     """Where a worker keeps the files of its attempts."""
 
     work_dir: Path = Path("work")
+    """Files of running attempts; nothing in it is needed afterwards."""

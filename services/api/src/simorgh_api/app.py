@@ -32,6 +32,7 @@ from simorgh_api.usecases.quotas import Quotas, session_info
 from simorgh_shared import health
 from simorgh_shared.clients.inference import InferenceClient
 from simorgh_shared.db.engine import make_engine, make_sessions
+from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.domain.messages import sentence
 from simorgh_shared.monitoring.sampler import Sampled, Sampler
 from simorgh_shared.probing import Probe
@@ -40,6 +41,7 @@ from simorgh_shared.storage.incoming import IncomingStore
 from simorgh_shared.storage.s3 import make_client
 
 _TIMEOUTS = ("lock_timeout=2s", "statement_timeout=2s")
+_RESTART_S = 2
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 ROUTES = (
     "routes.health",
@@ -105,7 +107,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         allow_headers=["*"],
         expose_headers=["x-request-id", "retry-after"],
     )
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, cut_short=_cut_short)
     return app
 
 
@@ -190,6 +192,12 @@ def _methods_at(request: Request) -> list[str]:
         return any(route.matches(dict(scope))[0] is Match.FULL for route in request.app.routes)
 
     return [method for method in _METHODS if is_taken(method)]
+
+
+def _cut_short(request: Request) -> Response:
+    """The answer to what had none when the process had to end: whoever asks again reaches another."""
+    error = UnavailableError("restarting", retry_after_s=_RESTART_S)
+    return shape_for(request.url.path)(request, to_problem(request, error))
 
 
 async def _other(request: Request, error: Exception) -> Response:

@@ -1,6 +1,7 @@
 """Entry of `simorgh-api`."""
 
 import sys
+from types import FrameType
 
 import uvicorn
 
@@ -10,7 +11,16 @@ from simorgh_shared.domain.errors import AppError
 from simorgh_shared.exposition import introduce
 from simorgh_shared.logging import configure_logging
 
-_DRAIN_S = 10
+_NOT_STARTED = 3  # as uvicorn's own command says it
+
+
+class _Server(uvicorn.Server):
+    """Ends streams of events, which have no end of their own, when it is told to end."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """On SIGTERM and SIGINT."""
+        self.config.app.state.broadcast.drain()  # type: ignore[union-attr]  # the gateway's
+        super().handle_exit(sig, frame)
 
 
 def main() -> None:
@@ -22,7 +32,7 @@ def main() -> None:
         app = create_app(settings)
     except AppError as error:
         sys.exit(f"simorgh-api cannot start: {error}")
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.api_host,
         port=settings.api_port,
@@ -30,6 +40,10 @@ def main() -> None:
         http="h11",
         loop="asyncio",  # with uvloop, which the inference server brings, pipes to children are sockets of fixed size
         access_log=False,
-        timeout_graceful_shutdown=_DRAIN_S,
+        timeout_graceful_shutdown=round(settings.drain_grace_s),
         server_header=False,
     )
+    server = _Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(_NOT_STARTED)

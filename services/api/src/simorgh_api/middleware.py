@@ -1,11 +1,15 @@
 """What every request gets: an id, a line in the log, a place in the metrics, security headers."""
 
+import asyncio
 import re
 import time
+from collections.abc import Callable
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simorgh_shared.domain.ids import new_id
@@ -28,8 +32,10 @@ _SECURITY_HEADERS = {
 class RequestContext:
     """Outermost middleware, plain ASGI so that streams pass through untouched."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, cut_short: Callable[[Request], Response]) -> None:
+        """`cut_short` answers what had no answer yet when the server could wait no longer for its end."""
         self._app = app
+        self._cut_short = cut_short
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -42,9 +48,12 @@ class RequestContext:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         began = time.monotonic()
+        has_begun = False
 
         async def answer(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 for name, value in _SECURITY_HEADERS.items():
@@ -53,7 +62,12 @@ class RequestContext:
             await send(message)
 
         with _IN_FLIGHT.track_inprogress():
-            await self._app(scope, receive, answer)
+            try:
+                await self._app(scope, receive, answer)
+            except asyncio.CancelledError:
+                if has_begun:
+                    raise
+                await self._cut_short(Request(scope))(scope, receive, answer)
 
 
 def _note(scope: Scope, status: int, seconds: float) -> None:

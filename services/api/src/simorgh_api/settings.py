@@ -11,6 +11,7 @@ from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.settings import (
     BrokerSettings,
     DatabaseSettings,
+    DrainSettings,
     Environment,
     MonitoringSettings,
     SimorghSettings,
@@ -25,22 +26,31 @@ class LimitSettings(SimorghSettings):
     """How many requests come at once at most (`_burst`), and how many a second on the long run."""
 
     reads_burst: float = Field(2_000, ge=1)
+    """Of a user or key, as the next five."""
     reads_per_s: float = Field(100, gt=0)
     """Of a user or key, as the next two."""
     writes_burst: float = Field(600, ge=1)
+    """Requests that change something."""
     writes_per_s: float = Field(20, gt=0)
+    """Likewise."""
     chats_burst: float = Field(600, ge=1)
+    """Questions to models."""
     chats_per_s: float = Field(20, gt=0)
+    """Likewise."""
     registrations_burst: float = Field(500, ge=1)
+    """New accounts from one address."""
     registrations_per_s: float = Field(0.2, gt=0)
     """From one address."""
     guesses_burst: float = Field(10, ge=1)
+    """Wrong passwords for one account from one address."""
     guesses_per_s: float = Field(0.1, gt=0)
     """Wrong passwords for one account from one address: 8,640 a day."""
     address_guesses_burst: float = Field(100, ge=1)
+    """Wrong passwords from one address, for any account."""
     address_guesses_per_s: float = Field(0.5, gt=0)
     """Wrong passwords from one address, for any account."""
     account_guesses_burst: float = Field(60, ge=1)
+    """Wrong passwords for one account from addresses that are new to it."""
     account_guesses_per_s: float = Field(0.5, gt=0)
     """Wrong passwords for one account from addresses that are new to it: more than one of them gets by itself."""
 
@@ -49,8 +59,11 @@ class QuotaSettings(SimorghSettings):
     """What a project may use, where the table `project_quotas` says nothing else."""
 
     quota_queued_jobs: int = Field(1_000, ge=0)
+    """Jobs of a project that wait at once."""
     quota_stored_bytes: int = Field(500 << 30, ge=0)
+    """All files of a project."""
     quota_gpu_hours: float = Field(2_000, ge=0)
+    """Of a project within the window."""
     quota_window_days: float = Field(30, gt=0)
     """GPU hours are counted over so many days."""
 
@@ -61,6 +74,7 @@ class DirectUploadSettings(SimorghSettings):
     s3_public_url: str | None = None
     """The storage as clients reach it, where they do not by `s3_endpoint_url`."""
     max_direct_upload_bytes: int = Field(100 << 30, gt=0)
+    """The largest file that goes straight to storage."""
     upload_part_bytes: int = Field(16 << 20, ge=MIN_PART_BYTES, le=MAX_PART_BYTES)
     """The size of a part where the client asks for no other; larger for files of more than 10,000 of them."""
     upload_url_s: int = Field(3_600, ge=60, le=7 * 86_400)
@@ -99,11 +113,14 @@ class ApiSettings(
     DirectUploadSettings,
     VoiceSettings,
     MonitoringSettings,
+    DrainSettings,
 ):
     """Settings of `simorgh-api`."""
 
     api_host: str = "127.0.0.1"
+    """The address that the gateway listens on."""
     api_port: int = 8000
+    """And its port."""
     signing_key: SecretStr | None = None
     """Signs access tokens; at least 32 bytes."""
     manifest_key: SecretStr | None = None
@@ -111,12 +128,15 @@ class ApiSettings(
     verification_keys: Annotated[list[SecretStr], NoDecode] = Field(default_factory=list)
     """Former signing keys, separated by commas, whose tokens are still taken."""
     access_token_s: int = Field(900, gt=0)
+    """For so long an access token is good."""
     refresh_token_s: int = Field(30 * 86_400, gt=0)
+    """For so long a session can be renewed."""
     ticket_first_use_s: int = Field(30, gt=0)
     """A ticket's stream must be opened first within so long."""
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     """Origins of frontends, separated by commas."""
     inference_url: str = "http://127.0.0.1:8100"
+    """Where the inference server answers."""
     internal_key: SecretStr | None = None
     """With this key the gateway asks the inference server."""
     max_upload_bytes: int = Field(100 << 20, gt=0)

@@ -43,6 +43,15 @@ class Broadcast:
         self._redis_url = redis_url
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
+        self.is_draining = False
+        """Whether the process is to end: streams do so at once, and their clients go on elsewhere where they were."""
+
+    def drain(self) -> None:
+        """End the streams. Call it in the thread of the event loop."""
+        self.is_draining = True
+        for wakes in self._waiting.values():
+            for wake in wakes:
+                wake.set()
 
     def start(self) -> None:
         """Begin to read; call it in the event loop."""
@@ -108,6 +117,9 @@ async def follow(
                 yield as_sse(event)
                 if event.type in TERMINAL:
                     return
+            if broadcast.is_draining:
+                yield ": the server ends; the stream goes on at another\n\n"
+                return
             if len(found) == _PAGE:
                 continue
             if await gone():

@@ -11,6 +11,7 @@ from simorgh_inference.bodies import ShapeError
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.messages import sentence
 
+_RESTART_S = 5
 _KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 _AGAIN_IS_USELESS = frozenset(
     {"model_damaged", "request_expired"}
@@ -36,6 +37,12 @@ def kind_of(status: int) -> str:
 def internal_error(request_id: str) -> JSONResponse:
     """The answer to a request that met a fault of ours."""
     return openai_error(500, "internal_error", sentence("internal_error", {"request_id": request_id}))
+
+
+def restarting() -> JSONResponse:
+    """The answer to a request that had none when the process had to end."""
+    message = sentence("restarting", {"retry_after_s": _RESTART_S})
+    return openai_error(503, "restarting", message, headers={"retry-after": str(_RESTART_S)})
 
 
 def add_error_handlers(app: Starlette) -> None:

@@ -44,7 +44,7 @@ def main() -> None:
         log_config=None,
         http="httptools",
         loop="uvloop",
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=round(settings.drain_grace_s),
     )
 
 

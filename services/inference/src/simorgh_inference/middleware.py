@@ -3,6 +3,7 @@
 Plain ASGI: behind Starlette's `http` middleware a route never sees that its client has left.
 """
 
+import asyncio
 import hmac
 import re
 import time
@@ -11,7 +12,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from simorgh_inference.errors import internal_error, openai_error
+from simorgh_inference.errors import internal_error, openai_error, restarting
 from simorgh_shared.domain.ids import new_id
 
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/health", "/metrics"})
@@ -49,6 +50,10 @@ class RequestContext:
 
         try:
             await self._app(scope, receive, answer)
+        except asyncio.CancelledError:  # the server could wait no longer for its end
+            if status is not None:
+                raise
+            await restarting()(scope, receive, answer)
         except Exception as error:
             log.error("request_crashed", path=scope["path"], exc_info=error)
             if status is not None:

@@ -6,7 +6,13 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from simorgh_shared.settings import DatabaseSettings, MonitoringSettings, SimorghSettings, StorageSettings
+from simorgh_shared.settings import (
+    DatabaseSettings,
+    DrainSettings,
+    MonitoringSettings,
+    SimorghSettings,
+    StorageSettings,
+)
 
 
 class EngineSettings(SimorghSettings):
@@ -24,16 +30,20 @@ class EngineSettings(SimorghSettings):
     models_memory_bytes: int | None = Field(None, gt=0)
     """For all loaded models together; None is three quarters of the machine's memory."""
     cache_trim_every_s: float = Field(3_600.0, gt=0)
+    """How often the cache is looked through for what goes."""
     cache_unused_s: float = Field(30 * 86_400.0, gt=0)
     """The folder and the conversions of a version that was not loaded for so long go; storage has the files."""
     conversion_timeout_s: float = Field(1800.0, gt=0)
+    """A conversion to OpenVINO's form that takes longer is given up, and transformers serves the model."""
 
 
-class ServerSettings(EngineSettings):
+class ServerSettings(EngineSettings, DrainSettings):
     """Settings of `simorgh-inference` in every mode."""
 
     inference_host: str = "127.0.0.1"
+    """The address that the server listens on."""
     inference_port: int = 8100
+    """And its port."""
     internal_key: SecretStr | None = None
     """What the gateway has to show; None lets everyone in who reaches the port."""
     max_waiting: int = Field(64, gt=0)
@@ -42,6 +52,7 @@ class ServerSettings(EngineSettings):
     """Take only as many at a time as get their first token within this time (at most `max_waiting`); None takes those
     whatever they wait."""
     load_timeout_s: float = Field(180.0, gt=0)
+    """A model that is not loaded after so long is given up."""
     room_timeout_s: float = Field(60.0, ge=0)
     """A model that others in use leave no memory for waits so long until they have answered; then it is 503."""
     request_timeout_s: float = Field(540.0, gt=0)
@@ -56,3 +67,4 @@ class RegistrySettings(DatabaseSettings, StorageSettings, MonitoringSettings):
     model_config = SettingsConfigDict(env_prefix="SIMORGH_", extra="ignore", frozen=True)
 
     cache_dir: Path = Path("model-cache")
+    """Folders of the registry's models, and their conversions."""

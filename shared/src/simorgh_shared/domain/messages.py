@@ -20,6 +20,7 @@ _EN: dict[str, str] = {
     "database_silent": "The database did not answer within {within_s} s. Look whether it runs and whether the address, the password and the network allow a connection.",
     "database_not_migrated": "After {within_s} s the database is at revision {at}; this release needs {head}. Look at the log of the migration (simorgh-migrate).",
     "storage_unavailable": "The object storage does not answer. Nothing was kept; try again in {retry_after_s} s.",
+    "restarting": "The server is being restarted, and this request took too long for it. Try again in {retry_after_s} s.",
     "inference_unavailable": "The inference server does not answer. Try again in {retry_after_s} s.",
     # jobs
     "job_not_found": "There is no job {job_id} in this project.",
