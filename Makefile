@@ -15,6 +15,7 @@ TRAIN_PEERS := transformers==5.23.0 accelerate==1.15.0 datasets==5.2.0 trl==1.16
 TORCH_SOURCE := $(if $(PIP_FIND_LINKS),,--torch-backend=auto)
 STAMP := $(VENV)/.installed
 WHISPER := $(VENV)/voice-models/whisper-base
+COMPOSE ?= docker compose
 SMOLLM2 := $(VENV)/text-models/SmolLM2-135M-Instruct
 # The package has it for this processor alone; elsewhere name your own in SIMORGH_TEST_HELM, or the chart's tests are skipped.
 HELM := $(VENV)/helm/helm
@@ -26,7 +27,7 @@ TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract helm chart-readme trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients trial-optimize bench-ingest bench-train bench-checkpoint bench-voice bench-serve bench-observe observe-test dashboards lock clean clean-data
+.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract configuration images sbom compose-env compose-up compose-down deploy-test helm chart-readme trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients trial-optimize bench-ingest bench-train bench-checkpoint bench-voice bench-serve bench-observe observe-test dashboards lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +106,30 @@ format: $(STAMP) ## Format the code
 contract: $(STAMP) ## Write contracts/openapi.json from the code
 	$(BIN)/python -m simorgh_api.contract contracts/openapi.json
 
+configuration: $(STAMP) ## Write docs/configuration.md from the settings classes
+	$(BIN)/python deploy/configuration.py
+
+images: $(STAMP) ## Build the container images and print their sizes (make images VARIANT=cuda for NVIDIA GPUs)
+	$(BIN)/python deploy/images/build.py --variant $(or $(VARIANT),cpu)
+
+sbom: $(STAMP) ## Write each image's software bill of materials to build/sbom
+	$(BIN)/python deploy/images/sbom.py --variant $(or $(VARIANT),cpu)
+
+compose-env: ## Write deploy/compose/.env and its secrets, once
+	$(PYTHON) deploy/compose/environment.py
+
+compose-up: ## Start the platform by compose and wait until all is healthy (after make images and make compose-env)
+	@test -f deploy/compose/.env || { echo "Its secrets are not there yet: make compose-env"; exit 1; }
+	cd deploy/compose && $(COMPOSE) up --detach --wait
+	@. deploy/compose/.env && at=http://$$PUBLISH_ADDRESS:$$PUBLISH_API_PORT && echo "Simorgh is up at $$at (documentation: $$at/docs)." && \
+	  echo "Next: $(BIN)/simorgh login --url $$at, then $(BIN)/simorgh datasets upload FILE; docs/one-machine.md goes on from there."
+
+compose-down: ## End it; data stay
+	cd deploy/compose && $(COMPOSE) --profile '*' down
+
+deploy-test: $(STAMP) $(WHISPER)/model.bin ## Build, start, use, hurt and end the platform as containers (root on Debian; an hour on 2 cores, 25 GB; exits with 77 where no engine can be had)
+	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python deploy/trial/run.py --whisper $(WHISPER)
+
 trial-large-upload: $(STAMP) ## Send 5 GB straight to storage with a client that is killed twice, and wait for its statistics (20 GB of disk, half an hour)
 	$(BIN)/python benchmarks/large_upload.py --statistics
 
@@ -149,7 +174,7 @@ bench-serve: $(STAMP) ## Chat over HTTP beside the engine alone and beside `tran
 	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/serve.py --peers $(VENV)/bench-serve/bin/python
 
 bench-observe: $(STAMP) $(PROMETHEUS) $(WHISPER)/model.bin ## A real Prometheus scrapes a busy platform: has every query data, what do metrics cost
-	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/observe.py --whisper $(WHISPER)
+	PYTHONPATH=$(CURDIR) OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/observe.py --whisper $(WHISPER)
 
 observe-test: $(STAMP) $(PROMETHEUS) ## Try each alert, quiet and firing, by promtool
 	$(BIN)/python -m deploy.observability.promtool
@@ -168,6 +193,8 @@ lock: ## Compile constraints.txt anew from the distributions (needs .venv with u
 	echo "torch; python_version < '3'" > $(VENV)/without-torch.in
 	$(UV) pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \
 	  --overrides $(VENV)/without-torch.in -o constraints.txt dev-requirements.in $(VENV)/distributions.in
+	@# Reads what is installed: after an upgrade `make setup` goes first.
+	$(BIN)/python deploy/images/closure.py
 
 clean: ## Delete what was installed; data stay
 	rm -rf $(VENV)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,8 +109,7 @@ def running(folder: Path) -> Iterator[Engine]:
         subprocess.run(["ip", "link", "delete", "docker0"], check=False, capture_output=True)
         for path in made:
             shutil.rmtree(path, ignore_errors=True)
-        for group in Path("/sys/fs/cgroup").glob("*/docker"):
-            group.rmdir()
+        _remove_groups()
 
 
 def traces(environment: dict[str, str]) -> dict[str, str]:
@@ -164,6 +163,16 @@ def _stop(daemon: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(daemon.pid, signal.SIGKILL)
             daemon.wait()
+
+
+def _remove_groups() -> None:
+    """Remove the control groups that builds leave, the inner ones first. One that is in use is not ours."""
+    for top in Path("/sys/fs/cgroup").glob("*/docker"):
+        for group in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
+            with suppress(OSError):
+                group.rmdir()
+        with suppress(OSError):
+            top.rmdir()
 
 
 def _filter_rules(environment: dict[str, str]) -> dict[str, str]:

@@ -70,7 +70,7 @@ class StorageSettings(SimorghSettings):
     """Access to the S3-compatible storage."""
 
     s3_endpoint_url: str | None = None
-    """None means Amazon's own."""
+    """Where the S3 storage answers; none is Amazon's own."""
     s3_access_key_id: str
     """Of an identity that may read, write and list the bucket."""
     s3_secret_access_key: SecretStr
@@ -120,7 +120,7 @@ class MonitoringSettings(SimorghSettings):
     node_name: str | None = None
     """What the machine is called; None: its host name. In a pod, the name of the node that it is on."""
     monitoring_interval_s: float = Field(10.0, ge=0.2)
-    """How often."""
+    """How often a process notes what its machine and it itself use."""
 
 
 class TariffSettings(SimorghSettings):
@@ -129,9 +129,11 @@ class TariffSettings(SimorghSettings):
     energy_watts_per_core: float = Field(10.0, gt=0)
     """What a processor core draws when it computes: server processors take some 5 to 15 W a core."""
     price_per_kwh: float | None = Field(None, ge=0)
+    """Of electricity; none shows no costs of it."""
     price_per_device_hour: float | None = Field(None, ge=0)
     """Of a GPU that a job holds."""
     price_currency: str = "USD"
+    """Of both prices."""
 
 
 class WorkSettings(SimorghSettings):

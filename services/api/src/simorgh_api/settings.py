@@ -26,33 +26,33 @@ class LimitSettings(SimorghSettings):
     """How many requests come at once at most (`_burst`), and how many a second on the long run."""
 
     reads_burst: float = Field(2_000, ge=1)
-    """Of a user or key, as the next five."""
+    """Reading requests of a user or key, at once."""
     reads_per_s: float = Field(100, gt=0)
-    """Of a user or key, as the next two."""
+    """The same, on the long run."""
     writes_burst: float = Field(600, ge=1)
-    """Requests that change something."""
+    """Changing requests of a user or key, at once."""
     writes_per_s: float = Field(20, gt=0)
-    """Likewise."""
+    """The same, on the long run."""
     chats_burst: float = Field(600, ge=1)
-    """Questions to models."""
+    """Questions of a user or key to models, at once."""
     chats_per_s: float = Field(20, gt=0)
-    """Likewise."""
+    """The same, on the long run."""
     registrations_burst: float = Field(500, ge=1)
-    """New accounts from one address."""
+    """New accounts from one address, at once."""
     registrations_per_s: float = Field(0.2, gt=0)
-    """From one address."""
+    """The same, on the long run."""
     guesses_burst: float = Field(10, ge=1)
-    """Wrong passwords for one account from one address."""
+    """Wrong passwords for one account from one address, at once."""
     guesses_per_s: float = Field(0.1, gt=0)
-    """Wrong passwords for one account from one address: 8,640 a day."""
+    """The same, on the long run: 8,640 a day."""
     address_guesses_burst: float = Field(100, ge=1)
-    """Wrong passwords from one address, for any account."""
+    """Wrong passwords from one address for any account, at once."""
     address_guesses_per_s: float = Field(0.5, gt=0)
-    """Wrong passwords from one address, for any account."""
+    """The same, on the long run."""
     account_guesses_burst: float = Field(60, ge=1)
-    """Wrong passwords for one account from addresses that are new to it."""
+    """Wrong passwords for one account from addresses that are new to it, at once."""
     account_guesses_per_s: float = Field(0.5, gt=0)
-    """Wrong passwords for one account from addresses that are new to it: more than one of them gets by itself."""
+    """The same, on the long run: more than one address gets by itself."""
 
 
 class QuotaSettings(SimorghSettings):
@@ -63,9 +63,9 @@ class QuotaSettings(SimorghSettings):
     quota_stored_bytes: int = Field(500 << 30, ge=0)
     """All files of a project."""
     quota_gpu_hours: float = Field(2_000, ge=0)
-    """Of a project within the window."""
+    """Of a project, within `quota_window_days`."""
     quota_window_days: float = Field(30, gt=0)
-    """GPU hours are counted over so many days."""
+    """GPU hours are counted over so long."""
 
 
 class DirectUploadSettings(SimorghSettings):
@@ -80,7 +80,7 @@ class DirectUploadSettings(SimorghSettings):
     upload_url_s: int = Field(3_600, ge=60, le=7 * 86_400)
     """For so long a signed address is good."""
     max_open_uploads: int = Field(20, ge=1)
-    """Of a project."""
+    """Of a project at once."""
 
 
 class VoiceSettings(SimorghSettings):
@@ -99,9 +99,9 @@ class VoiceSettings(SimorghSettings):
     short_speech_chars: int = Field(2_000, ge=1)
     """A longer text waits on the lane of long work, and under /api is answered with its job."""
     voice_wait_s: float = Field(30.0, gt=0)
-    """So long a request under /api waits before it is answered with its job."""
+    """So long a voice request under /api waits before it is answered with its job."""
     v1_audio_wait_s: float = Field(300.0, gt=0)
-    """So long a request under /v1 waits; OpenAI's clients give up after 600 s."""
+    """So long a voice request under /v1 waits; OpenAI's clients give up after 600 s."""
 
 
 class ApiSettings(
@@ -118,9 +118,9 @@ class ApiSettings(
     """Settings of `simorgh-api`."""
 
     api_host: str = "127.0.0.1"
-    """The address that the gateway listens on."""
+    """The address that the gateway listens on; 0.0.0.0 in containers."""
     api_port: int = 8000
-    """And its port."""
+    """The port that it listens on."""
     signing_key: SecretStr | None = None
     """Signs access tokens; at least 32 bytes."""
     manifest_key: SecretStr | None = None

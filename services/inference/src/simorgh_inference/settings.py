@@ -41,9 +41,9 @@ class ServerSettings(EngineSettings, DrainSettings):
     """Settings of `simorgh-inference` in every mode."""
 
     inference_host: str = "127.0.0.1"
-    """The address that the server listens on."""
+    """The address that the server listens on; 0.0.0.0 in containers."""
     inference_port: int = 8100
-    """And its port."""
+    """The port that it listens on."""
     internal_key: SecretStr | None = None
     """What the gateway has to show; None lets everyone in who reaches the port."""
     max_waiting: int = Field(64, gt=0)

@@ -9,6 +9,7 @@ class TrainerSettings(WorkerSettings):
     """Settings of `simorgh-trainer-worker`."""
 
     inference_url: str = "http://127.0.0.1:8100"
+    """Where the inference server answers."""
     internal_key: SecretStr | None = None
     """With this key batches ask the inference server."""
     batch_at_once: int = Field(4, ge=1)

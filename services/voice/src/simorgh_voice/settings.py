@@ -19,3 +19,4 @@ class VoiceSettings(WorkerSettings):
     voice_long_gives_way: bool = True
     """Whether the long engine takes only the processor time that nobody else wants. A machine of its own may say no."""
     engine_start_timeout_s: float = Field(60.0, gt=0)
+    """An engine that is not ready after so long is started anew."""

@@ -13,8 +13,11 @@ class BackupSettings(MigrationSettings, StorageSettings):
     backup_s3_endpoint_url: str | None = None
     """Where `s3://…` backups lie; each that is left out is that of the platform's storage."""
     backup_s3_access_key_id: str | None = None
+    """Of an identity that may write where backups lie."""
     backup_s3_secret_access_key: SecretStr | None = None
+    """Of the same identity."""
     backup_s3_region: str | None = None
+    """Of the storage that keeps backups."""
 
     @property
     def backup_storage(self) -> StorageSettings:

@@ -22,8 +22,9 @@ class WorkerSettings(
     """Settings of every program that claims jobs."""
 
     metrics_host: str = "127.0.0.1"
+    """The address that metrics and probes listen on; 0.0.0.0 in containers."""
     metrics_port: int | None = None
-    """Where Prometheus and probes find this worker; None serves neither."""
+    """Where Prometheus and probes find this process; None serves neither."""
     worker_name: str | None = None
     """Defaults to host and process id."""
     devices: Annotated[list[str] | None, NoDecode] = None

@@ -10,7 +10,9 @@ class DispatcherSettings(DatabaseSettings, BrokerSettings, StorageSettings, Leas
     """Settings of `simorgh-dispatcher`."""
 
     metrics_host: str = "127.0.0.1"
+    """The address that metrics and probes listen on; 0.0.0.0 in containers."""
     metrics_port: int | None = None
+    """Where Prometheus and probes find this process; None serves neither."""
     duty_s: float = 15.0
     """How long the duty stays with a dispatcher that does not renew it."""
     collect_every_s: float = Field(600.0, gt=0)
