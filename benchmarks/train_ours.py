@@ -20,7 +20,7 @@ from simorgh_shared.schemas.training import PRESETS, TrainSpec
 from simorgh_trainer.training import lora
 from simorgh_trainer.training.checkpoint import Constants, Progress, TrainingState
 from simorgh_trainer.training.hardware import Hardware, choose_hardware, product_limit
-from simorgh_trainer.training.loop import CancelledError, Run, step_flops, train
+from simorgh_trainer.training.loop import CancelledError, Run, flop_count, train
 from simorgh_trainer.training.model import Llama, ModelShape
 from simorgh_trainer.training.optim import FlatWeights, make_optimizer
 from simorgh_trainer.training.packing import Samples, build_batch, plan_epoch
@@ -89,7 +89,7 @@ class Trained:
         speed = product_limit(self.hardware, 1_024, PRESET.hidden_size, PRESET.intermediate_size)
         rows = [self.state.plan.row(index) for index in range(4)]
         batch = build_batch(self.samples, rows, self.hardware.dtype, self.hardware.device)
-        return speed / (step_flops(self.model, batch) / batch.num_tokens)
+        return speed / (flop_count(self.model)(batch) / batch.num_tokens)
 
 
 def cut(samples: Samples, longest: int) -> Samples:

@@ -43,19 +43,19 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _last_checkpoint(folder: Path) -> Path:
+def last_checkpoint(folder: Path) -> Path:
     return folder / of_type(read_events(folder), "checkpoint")[-1]["path"]
 
 
-def _assert_equals_whole_run(whole: Path, first: Path, second: Path) -> None:
+def assert_equals_whole_run(whole: Path, first: Path, second: Path, name: str = "model") -> None:
     """The later attempt redid and finished the run with the very same bits."""
     resumed_from = of_type(read_events(second), "resumed")[0]["from_step"]
     expected, before, after = losses(whole), losses(first), losses(second)
     assert before == {key: expected[key] for key in before}
     assert after == {key: value for key, value in expected.items() if key[0] > resumed_from}
-    weights = load_file(second / "output" / "model.safetensors")
-    for name, tensor in load_file(whole / "output" / "model.safetensors").items():
-        assert torch.equal(weights[name], tensor), name
+    weights = load_file(second / "output" / f"{name}.safetensors")
+    for key, tensor in load_file(whole / "output" / f"{name}.safetensors").items():
+        assert torch.equal(weights[key], tensor), key
     assert not [event for event in of_type(read_events(second), "log") if event["level"] == "warning"]
 
 
@@ -108,11 +108,11 @@ class TestResume:
         child.wait_until(lambda events: any(event.get("step", 0) >= 12 for event in events))
         child.process.kill()
         assert child.finish() == -signal.SIGKILL
-        checkpoint = _last_checkpoint(first)
+        checkpoint = last_checkpoint(first)
         second = make_work_folder(tmp_path / "second", RESUMED_SPEC, checkpoint=checkpoint)
         run_child(second)
         assert of_type(read_events(second), "resumed")[0]["from_step"] in (10, 15, 20)
-        _assert_equals_whole_run(whole_run, first, second)
+        assert_equals_whole_run(whole_run, first, second)
 
     def test_paused_run_ends_with_the_same_bits(self, whole_run: Path, tmp_path: Path) -> None:
         """R-TRAIN-6: checkpoint-now at one step, pause at a later one, between the intervals."""
@@ -128,9 +128,9 @@ class TestResume:
         assert (events[-1]["type"], events[-1]["reason"]) == ("left", "pause")
         assert events[-2]["type"] == "checkpoint"
         assert events[-2]["step"] == events[-1]["step"] < 30
-        second = make_work_folder(tmp_path / "second", RESUMED_SPEC, checkpoint=_last_checkpoint(first))
+        second = make_work_folder(tmp_path / "second", RESUMED_SPEC, checkpoint=last_checkpoint(first))
         run_child(second)
-        _assert_equals_whole_run(whole_run, first, second)
+        assert_equals_whole_run(whole_run, first, second)
 
 
 class TestLeaving:

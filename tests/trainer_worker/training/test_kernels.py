@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from simorgh_trainer.training.kernels import cross_entropy, dropout, rms_norm
+from simorgh_trainer.training.kernels import LeanCrossEntropy, cross_entropy, dropout, rms_norm
 
 
 class TestRmsNorm:
@@ -35,6 +35,29 @@ class TestCrossEntropy:
         (want,) = torch.autograd.grad(expected / 7, logits)
         (got,) = torch.autograd.grad(ours / 7, logits)
         torch.testing.assert_close(got, want)
+
+
+class TestLeanCrossEntropy:
+    """That of GPUs, which runs here too."""
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_value_and_gradient(self, dtype: torch.dtype) -> None:
+        torch.manual_seed(0)
+        logits = (torch.randn(9, 11) * 4).to(dtype).requires_grad_()
+        labels = torch.randint(0, 11, (9,))
+        labels[[2, 5]] = -100
+        expected = functional.cross_entropy(logits.float(), labels, reduction="sum")
+        ours = LeanCrossEntropy.apply(logits, labels)
+        torch.testing.assert_close(ours, expected)
+        (want,) = torch.autograd.grad(expected / 7, logits)
+        (got,) = torch.autograd.grad(ours / 7, logits)
+        torch.testing.assert_close(got, want)
+
+    def test_what_is_nearly_certain_is_learnt_exactly(self) -> None:
+        """p - 1 of a p that bf16 rounds to 1 would be nothing to learn."""
+        logits = torch.tensor([[12.0, 4.0, 0.0]], dtype=torch.bfloat16, requires_grad=True)
+        (got,) = torch.autograd.grad(LeanCrossEntropy.apply(logits, torch.tensor([0])), logits)
+        assert float(got[0, 0]) == pytest.approx(-3.4e-4, rel=0.02)
 
 
 class TestDropout:

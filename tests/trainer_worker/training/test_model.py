@@ -36,7 +36,7 @@ def _samples(*lengths: int) -> Samples:
 def _hidden(model: Llama, samples: Samples, row: list[int]) -> torch.Tensor:
     batch = build_batch(samples, [np.array(row)], torch.float32, CPU)
     with torch.no_grad():
-        return model(batch.ids_BT, batch.positions_BT, batch.mask_B1TT)[0]
+        return model(batch.ids_BT, batch.positions_BT, batch.mask)[0]
 
 
 class TestLlama:

@@ -17,7 +17,7 @@ from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_trainer.optimize.held_out import ROW_TOKENS
 from simorgh_trainer.training.hardware import cpu_has_bf16
 from simorgh_trainer.training.optim import BETAS
-from simorgh_trainer.training.packing import IGNORED, Batch, Samples, build_batch, plan_epoch
+from simorgh_trainer.training.packing import Batch, Samples, build_batch, plan_epoch
 
 _ROWS = 4  # of a step
 _WARMUP = 0.1
@@ -69,14 +69,12 @@ def _loss(model: Any, batch: Batch) -> torch.Tensor:
     with torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_bf16()):
         hidden_BTC = model.model(
             input_ids=batch.ids_BT,
-            attention_mask=batch.mask_B1TT,
+            attention_mask=batch.mask,
             position_ids=batch.positions_BT,
             use_cache=False,
         ).last_hidden_state
-        labels_N = batch.labels_BT.reshape(-1)
-        places_N = torch.nonzero(labels_N != IGNORED).squeeze(1)
-        logits_NV = model.lm_head(hidden_BTC.reshape(-1, hidden_BTC.shape[-1])[places_N])
-    return functional.cross_entropy(logits_NV.float(), labels_N[places_N])
+        logits_NV = model.lm_head(hidden_BTC.reshape(-1, hidden_BTC.shape[-1])[batch.places_N])
+    return functional.cross_entropy(logits_NV.float(), batch.labels_BT.reshape(-1)[batch.places_N])
 
 
 def _share(step: int, steps: int) -> float:

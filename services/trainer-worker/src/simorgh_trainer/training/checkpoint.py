@@ -74,7 +74,7 @@ class TrainingState:
     progress: Progress
     plan: EpochPlan
     best: Tensor | None
-    """Masters at the lowest held-out loss, where the spec keeps them."""
+    """On the CPU, masters at the lowest held-out loss, where the spec keeps them."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,13 @@ class Buffers:
 
     def __init__(self, weights: FlatWeights) -> None:
         self.split = weights.split
-        size = weights.master.numel()
-        self.master, self.exp_avg, self.exp_avg_sq = (torch.full((size,), 0.0) for _ in range(3))
+        size, is_cuda = weights.master.numel(), weights.master.is_cuda  # a GPU writes to pinned memory by itself
+        flat = (torch.full((size,), 0.0, pin_memory=is_cuda) for _ in range(3))
+        self.master, self.exp_avg, self.exp_avg_sq = flat
 
     def take(self, state: TrainingState) -> Snapshot:
         """Copy a moment; what was copied before is lost."""
-        self.master.copy_(state.weights.master)
+        self.master.copy_(state.weights.master, non_blocking=True)
         start = 0
         for group in state.optimizer.param_groups:
             (parameter,) = group["params"]
@@ -123,13 +124,14 @@ class Buffers:
             part = slice(start, start + parameter.numel())
             for name, buffer in (("exp_avg", self.exp_avg), ("exp_avg_sq", self.exp_avg_sq)):
                 if values:
-                    buffer[part].copy_(values[name])
+                    buffer[part].copy_(values[name], non_blocking=True)
                 else:
                     buffer[part].zero_()
             start += parameter.numel()
         random_states = {"random_state_cpu": torch.get_rng_state()}
         if state.weights.master.is_cuda:
             random_states["random_state_gpu"] = torch.cuda.get_rng_state()
+            torch.cuda.synchronize()  # the copies have arrived
         step = values["step"].detach().cpu().clone() if values else torch.zeros(())
         return Snapshot(asdict(state.progress), state.plan, random_states, step, state.best)
 
@@ -170,7 +172,7 @@ def _save_tensors(folder: Path, snapshot: Snapshot, buffers: Buffers) -> None:
     }
     save_file(position, folder / "position.safetensors")
     if snapshot.best is not None:
-        save_file(dict(buffers.split(snapshot.best.cpu())), folder / "best.safetensors")
+        save_file(dict(buffers.split(snapshot.best)), folder / "best.safetensors")
 
 
 def show_folder(scratch: Path, final: Path) -> None:
@@ -227,7 +229,7 @@ def restore_tensors(restored: Restored, weights: FlatWeights, optimizer: torch.o
         optimizer.state[parameter] = {"step": moments["step"].clone().to(device), **values}
         start += parameter.numel()
     best = restored.folder / "best.safetensors"
-    return _flat(weights, load_file(best), "").to(device) if best.exists() else None
+    return _flat(weights, load_file(best), "") if best.exists() else None
 
 
 def restore_random_states(restored: Restored, hardware: Hardware) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from simorgh_trainer.training.hardware import Hardware
 from simorgh_trainer.training.kernels import cross_entropy
 from simorgh_trainer.training.model import Llama
-from simorgh_trainer.training.packing import IGNORED, Batch, Samples, build_batch, plan_epoch
+from simorgh_trainer.training.packing import Batch, Samples, build_batch, plan_epoch
 
 _TOKENS_AT_ONCE = 4_096
 
@@ -39,11 +39,9 @@ def num_characters(learnt_texts: Iterable[str]) -> int:
 
 def labelled_logits(model: Llama, batch: Batch) -> tuple[Tensor, Tensor]:
     """Logits (N, V) and labels (N) of the positions that predict something."""
-    hidden_BTC = model(batch.ids_BT, batch.positions_BT, batch.mask_B1TT)
-    labels = batch.labels_BT.reshape(-1)
-    places_N = torch.nonzero(labels != IGNORED).squeeze(1)
-    hidden_NC = hidden_BTC.reshape(-1, hidden_BTC.shape[-1]).index_select(0, places_N)
-    return model.logits(hidden_NC), labels[places_N]
+    hidden_BTC = model(batch.ids_BT, batch.positions_BT, batch.mask)
+    hidden_NC = hidden_BTC.reshape(-1, hidden_BTC.shape[-1]).index_select(0, batch.places_N)
+    return model.logits(hidden_NC), batch.labels_BT.reshape(-1).index_select(0, batch.places_N)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """The few operations whose plain form costs a small bf16 model on a CPU more than its products do.
 
-Each says what it replaces and what that took (16 rows of 128 positions, 256 channels, 2 threads). All are repeatable.
+Each says what it replaces and what that took (16 rows of 128 positions, 256 channels, 2 threads). On a GPU torch's own
+are taken, but for the loss. All are repeatable.
 Shapes: B rows, T positions, C channels, H heads, D head size, N labelled tokens, V vocabulary.
 """
 
@@ -73,6 +74,8 @@ class _RMSNorm(torch.autograd.Function):
 
 def rms_norm(x_BTC: Tensor, weight_C: Tensor, epsilon: float) -> Tensor:
     """Root-mean-square norm, its statistics in float32."""
+    if x_BTC.is_cuda:
+        return functional.rms_norm(x_BTC, weight_C.shape, weight_C, epsilon)
     normed_BTC: Tensor = _RMSNorm.apply(x_BTC, weight_C, epsilon)
     return normed_BTC
 
@@ -94,7 +97,33 @@ class _CrossEntropy(torch.autograd.Function):
         return towards_NV.to(ctx.dtype), None
 
 
+class LeanCrossEntropy(torch.autograd.Function):
+    """Keeps the logits as they are, and no float32 of their size: on a GPU bytes are what this costs.
+
+    A label below 0 counts nothing.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits_NV: Tensor, labels_N: Tensor) -> Tensor:
+        is_learnt_N = labels_N >= 0
+        chosen_N1 = labels_N.clamp(min=0).unsqueeze(1)
+        log_p_N = torch.log_softmax(logits_NV, dim=-1, dtype=torch.float32).gather(1, chosen_N1).squeeze(1)
+        ctx.save_for_backward(logits_NV, chosen_N1, log_p_N, is_learnt_N)
+        return -(log_p_N * is_learnt_N).sum()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        logits_NV, chosen_N1, log_p_N, is_learnt_N = ctx.saved_tensors
+        share_N = gradients[0] * is_learnt_N
+        towards_NV = torch.softmax(logits_NV, dim=-1).mul_(share_N.unsqueeze(1).to(logits_NV.dtype))
+        at_label_N = torch.expm1(log_p_N) * share_N  # by itself: p - 1 of a p in bf16 would lose most digits
+        rows_N = torch.arange(len(chosen_N1), device=logits_NV.device)
+        towards_NV[rows_N, chosen_N1.squeeze(1)] = at_label_N.to(logits_NV.dtype)
+        return towards_NV, None
+
+
 def cross_entropy(logits_NV: Tensor, labels_N: Tensor) -> Tensor:
-    """Summed nats of the labels, in float32; may be gone back through once."""
-    nats: Tensor = _CrossEntropy.apply(logits_NV, labels_N)
+    """Summed nats of the labels, in float32; may be gone back through once. On a GPU a label below 0 counts nothing."""
+    loss = LeanCrossEntropy if logits_NV.is_cuda else _CrossEntropy
+    nats: Tensor = loss.apply(logits_NV, labels_N)
     return nats

@@ -5,19 +5,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
+import torch
 
 from simorgh_shared.child.control import Control
 from simorgh_shared.child.events import EventLog
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.schemas.training import Keep, TrainSpec
 from simorgh_trainer.training.checkpoint import TrainingState
-from simorgh_trainer.training.evaluate import HeldOut, evaluate, labelled_logits
+from simorgh_trainer.training.evaluate import HeldOut, evaluate
+from simorgh_trainer.training.feed import Feed
 from simorgh_trainer.training.hardware import Hardware, memory_bytes
-from simorgh_trainer.training.kernels import cross_entropy
 from simorgh_trainer.training.model import Llama
 from simorgh_trainer.training.optim import learning_rate
-from simorgh_trainer.training.packing import Batch, Samples, build_batch, plan_epoch
+from simorgh_trainer.training.packing import Batch, Samples
+from simorgh_trainer.training.passes import make_passes
 from simorgh_trainer.training.saving import CheckpointSaver
 
 _PACE_WEIGHT = 0.1
@@ -52,6 +53,9 @@ def train(run: Run, state: TrainingState, events: EventLog, read_control: Callab
     """
     spec, progress = run.spec, state.progress
     run.model.train()
+    feed = Feed(spec, run.samples, run.hardware, state)
+    passes = make_passes(run.model, state.weights, is_replayed=feed.has_one_shape)
+    count_flops = flop_count(run.model)
     if progress.step == 0 and run.begins_trained and run.held_out is not None:
         _hold_out(run, state, run.held_out, events)  # what training has to better; it is no training time
     pace_s: float | None = None
@@ -72,26 +76,27 @@ def train(run: Run, state: TrainingState, events: EventLog, read_control: Callab
         rate = learning_rate(spec, progress.step, run.total_steps, progress.elapsed_s)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        batches = [_next_batch(run, state) for _ in range(spec.gradient_accumulation)]
+        batches = feed.take()
         labels = sum(batch.num_labels for batch in batches)
-        nats = 0.0
+        told = []
         for batch in batches:
-            logits_NV, labels_N = labelled_logits(run.model, batch)
-            loss = cross_entropy(logits_NV, labels_N)
-            (loss / max(1, labels)).backward()
+            told.append(passes(batch, labels))
             state.weights.take_gradient()
-            nats += float(loss.detach())
-        gradient_norm = state.weights.clip(spec.gradient_clipping)
-        _refuse_not_finite(nats, gradient_norm, progress.step + 1, rate)
+        told.append(state.weights.clip(spec.gradient_clipping))
         state.optimizer.step()
         state.weights.publish()
+        feed.prepare()
+        # The one moment of a step at which a GPU is waited for.
+        *each_nats, gradient_norm = torch.stack(told).tolist()
+        nats = sum(each_nats)
+        _refuse_not_finite(nats, gradient_norm, progress.step + 1, rate)
 
         progress.step += 1
         progress.window_nats += nats
         progress.window_labels += labels
         progress.trained_tokens += sum(batch.num_tokens for batch in batches)
         window_tokens += sum(batch.num_tokens for batch in batches)
-        window_flops += sum(step_flops(run.model, batch) for batch in batches)
+        window_flops += sum(map(count_flops, batches))
         step_s = time.monotonic() - begun
         pace_s = step_s if pace_s is None else (1 - _PACE_WEIGHT) * pace_s + _PACE_WEIGHT * step_s
         progress.elapsed_s += step_s
@@ -135,44 +140,24 @@ def _is_done(run: Run, state: TrainingState) -> bool:
     return patience is not None and progress.evaluations_without_gain >= patience
 
 
-def _next_batch(run: Run, state: TrainingState) -> Batch:
-    """The next rows; a batch may end one epoch and begin the next."""
-    rows: list[np.ndarray] = []
-    progress = state.progress
-    while len(rows) < run.spec.batch_size:
-        if progress.next_row == state.plan.num_rows:
-            progress.epoch, progress.next_row = progress.epoch + 1, 0
-            state.plan = plan_epoch(
-                run.samples.lengths,
-                run.spec.sequence_length,
-                run.spec.seed,
-                progress.epoch,
-                packing=run.spec.packing,
-            )
-        rows.append(state.plan.row(progress.next_row))
-        progress.next_row += 1
-    return build_batch(run.samples, rows, run.hardware.dtype, run.hardware.device)
-
-
 def _refuse_not_finite(nats: float, gradient_norm: float, step: int, rate: float) -> None:
     for value in (nats, gradient_norm):
         if not math.isfinite(value):
             raise InvalidInputError("nan_loss", value=str(value), step=step, learning_rate=rate)
 
 
-def step_flops(model: Llama, batch: Batch) -> float:
+def flop_count(model: Llama) -> Callable[[Batch], float]:
     """Operations of the model for a forward and a backward pass: padding and dropout's draws are not counted.
 
     A product costs 2 a weight forward, 2 towards its input and, where it is learnt, 2 towards the weight.
     """
     shape = model.shape
-    head = shape.vocab_size * shape.hidden_size
     products = [parameter for parameter in model.blocks.parameters() if parameter.dim() == 2]
-    matrices = sum(parameter.numel() * (6 if parameter.requires_grad else 4) for parameter in products)
+    a_token = sum(parameter.numel() * (6 if parameter.requires_grad else 4) for parameter in products)
     is_head_learnt = (model.embedding if model.head is None else model.head).weight.requires_grad
-    attention = 2 * shape.num_layers * shape.num_heads * shape.head_size * batch.attended_pairs
-    projection = head * (6 if is_head_learnt else 4)
-    return float(matrices * batch.num_tokens + projection * batch.num_labels + 6 * attention)
+    a_label = shape.vocab_size * shape.hidden_size * (6 if is_head_learnt else 4)
+    a_pair = 12 * shape.num_layers * shape.num_heads * shape.head_size
+    return lambda batch: float(a_token * batch.num_tokens + a_label * batch.num_labels + a_pair * batch.attended_pairs)
 
 
 def _remaining_s(run: Run, state: TrainingState, pace_s: float) -> float:
@@ -195,6 +180,6 @@ def _hold_out(run: Run, state: TrainingState, held_out: HeldOut, events: EventLo
         progress.lowest_per_char, progress.lowest_step = figures["eval_loss_per_char"], progress.step
         progress.evaluations_without_gain = 0
         if run.spec.keep is Keep.BEST:
-            state.best = state.weights.master.clone()
+            state.best = state.weights.master.to("cpu", copy=True)
     else:
         progress.evaluations_without_gain += 1

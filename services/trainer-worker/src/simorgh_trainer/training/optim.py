@@ -44,6 +44,11 @@ class FlatWeights:
             yield name, flat[start : start + shape.numel()].view(shape)
             start += shape.numel()
 
+    @property
+    def gradient(self) -> Tensor:
+        """What backward passes add to, flat."""
+        return self._gradient
+
     def take_gradient(self) -> None:
         """Add the gradient of a backward pass to the step's float32 total."""
         if self._total is self._gradient:
@@ -55,11 +60,15 @@ class FlatWeights:
         self._is_total_fresh = False
         self._gradient.zero_()
 
-    def clip(self, largest_norm: float | None) -> float:
-        """Scale the total down to a norm; its norm before."""
-        norm = float(torch.linalg.vector_norm(self._total))
-        if largest_norm is not None and norm > largest_norm:
-            self._total.mul_(largest_norm / (norm + 1e-6))
+    def clip(self, largest_norm: float | None) -> Tensor:
+        """Scale the total down to a norm; its norm before, which a GPU may still be computing."""
+        norm: Tensor = torch.linalg.vector_norm(self._total)
+        if largest_norm is None:
+            return norm
+        if norm.is_cuda:
+            self._total.mul_((largest_norm / (norm + 1e-6)).clamp(max=1.0))
+        elif (value := float(norm)) > largest_norm:
+            self._total.mul_(largest_norm / (value + 1e-6))
         return norm
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, object]]:

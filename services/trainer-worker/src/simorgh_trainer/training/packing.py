@@ -13,6 +13,7 @@ from torch import Tensor
 IGNORED = -100
 """The label of a position whose next token is not predicted."""
 _PADDING = -1
+_NUM_LENGTHS = 4
 
 
 @dataclass(frozen=True)
@@ -101,46 +102,78 @@ class Batch:
     labels_BT: Tensor
     positions_BT: Tensor
     """Counted from 0 in each sample."""
-    mask_B1TT: Tensor
-    """Added to attention scores: 0 within a sample and not ahead, -inf elsewhere."""
+    segments_BT: Tensor
+    """Which sample each position belongs to."""
+    places_N: Tensor
+    """Positions whose logits are needed, rows end to end: those with a label, and in a batch of one shape some more."""
+    dtype: torch.dtype
     num_labels: int
     num_tokens: int
     attended_pairs: int
     """Query-key pairs within samples: what attention must compute."""
 
+    @property
+    def mask(self) -> Tensor:
+        """(B, 1, T, T), added to attention scores: 0 within a sample and not ahead, -inf elsewhere."""
+        return attention_mask(self.segments_BT, self.dtype)
 
-def build_batch(samples: Samples, rows: Sequence[np.ndarray], dtype: torch.dtype, device: torch.device) -> Batch:
-    """The rows' samples side by side, each blind to its neighbours, padded to the longest row."""
-    lengths = samples.lengths
-    width = max(int(lengths[row].sum()) for row in rows)
-    ids = np.zeros((len(rows), width), dtype=np.int64)
-    labels = np.full((len(rows), width), IGNORED, dtype=np.int64)
-    positions = np.zeros((len(rows), width), dtype=np.int64)
-    segments = np.full((len(rows), width), _PADDING, dtype=np.int64)
-    for index, row in enumerate(rows):
-        start = 0
-        for sample in row:
-            begin, end = samples.offsets[sample], samples.offsets[sample + 1]
-            stop = start + int(end - begin)
-            ids[index, start:stop] = samples.inputs[begin:end]
-            labels[index, start:stop] = samples.labels[begin:end]
-            positions[index, start:stop] = np.arange(stop - start)
-            segments[index, start:stop] = sample
-            start = stop
-    own = np.concatenate([lengths[row] for row in rows])
-    segments_BT = torch.from_numpy(segments).to(device)
+
+def build_batch(
+    samples: Samples, rows: Sequence[np.ndarray], dtype: torch.dtype, device: torch.device, width: int | None = None
+) -> Batch:
+    """The rows' samples side by side, each blind to its neighbours, padded to the longest row.
+
+    width: pad to this instead, and make `places_N` one of few lengths, so that many batches have the same shape.
+    """
+    order = np.concatenate(rows)
+    begins = samples.offsets[order]
+    own = samples.offsets[order + 1] - begins
+    num_own = [len(row) for row in rows]
+    filled = np.add.reduceat(own, np.cumsum([0, *num_own[:-1]]))
+    has_one_shape, width = width is not None, width or int(filled.max())
+    num_tokens = int(own.sum())
+    positions = np.arange(num_tokens) - np.repeat(np.cumsum(own) - own, own)
+    sources = np.repeat(begins, own) + positions
+    row_starts = np.arange(len(rows)) * width - (np.cumsum(filled) - filled)
+    targets = np.arange(num_tokens) + np.repeat(row_starts, filled)
+    ids, labels, places_in_sample, segments = tensors = np.zeros((4, len(rows) * width), dtype=np.int64)
+    labels[:], segments[:] = IGNORED, _PADDING
+    ids[targets] = samples.inputs[sources]
+    labels[targets] = samples.labels[sources]
+    places_in_sample[targets] = positions
+    segments[targets] = np.repeat(order, own)
+    places = np.flatnonzero(labels != IGNORED)
+    num_labels = len(places)
+    if has_one_shape:
+        places = np.concatenate([places, np.flatnonzero(labels == IGNORED)])[: _filled(num_labels, len(labels))]
+    on_device = _to(tensors.reshape(4, len(rows), width), device)
     return Batch(
-        ids_BT=torch.from_numpy(ids).to(device),
-        labels_BT=torch.from_numpy(labels).to(device),
-        positions_BT=torch.from_numpy(positions).to(device),
-        mask_B1TT=_attention_mask(segments_BT, dtype),
-        num_labels=int((labels != IGNORED).sum()),
-        num_tokens=int(own.sum()),
+        ids_BT=on_device[0],
+        labels_BT=on_device[1],
+        positions_BT=on_device[2],
+        segments_BT=on_device[3],
+        places_N=_to(places, device),
+        dtype=dtype,
+        num_labels=num_labels,
+        num_tokens=num_tokens,
         attended_pairs=int((own * (own + 1) // 2).sum()),
     )
 
 
-def _attention_mask(segments_BT: Tensor, dtype: torch.dtype) -> Tensor:
+def _filled(num_labels: int, num_places: int) -> int:
+    """The next of the lengths that stand for all: a quarter, a half, three quarters or all of the positions."""
+    step = -(-num_places // _NUM_LENGTHS)
+    return min(num_places, max(1, -(-num_labels // step)) * step)
+
+
+def _to(array: np.ndarray, device: torch.device) -> Tensor:
+    """On the device; to a GPU from pinned memory, so that nobody waits for the copy."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+def attention_mask(segments_BT: Tensor, dtype: torch.dtype) -> Tensor:
+    """The mask of a batch (B, 1, T, T), by which sample each position belongs to."""
     width = segments_BT.shape[1]
     same_BTT = segments_BT.unsqueeze(2) == segments_BT.unsqueeze(1)
     behind_TT = torch.ones(width, width, dtype=torch.bool, device=segments_BT.device).tril()
