@@ -12,6 +12,7 @@ import pytest
 
 from simorgh_inference.engine.conversion import first_difference
 from simorgh_inference.engine.logprobs import TokenBytes
+from tests.support.gpu import needs_gpu
 from tests.support.inference import CONTEXT_TOKENS, LONG, QUESTION, InferenceServer, answer, ask, refusal
 
 _PROMPTS = [QUESTION, *([{"role": "user", "content": text}] for text in ("سلام", "thirty birds " * 20, "🐦‍🔥"))]
@@ -19,12 +20,14 @@ _NUM_NEW = 40
 _CLOSE = 1e-3
 
 
-@pytest.fixture(scope="module", params=["transformers", "openvino"])
+@pytest.fixture(scope="module", params=["transformers", "openvino", pytest.param("gpu", marks=needs_gpu)])
 def server(request: pytest.FixtureRequest, serve: Callable[..., InferenceServer], model_folder: Path) -> Any:
     """A server with this engine, in f32."""
-    given = serve("--model-dir", str(model_folder), SIMORGH_ENGINE=request.param, SIMORGH_PRECISION="f32")
+    device, name = ("cuda", "transformers") if request.param == "gpu" else ("cpu", request.param)
+    variables = {"SIMORGH_ENGINE": name, "SIMORGH_INFERENCE_DEVICE": device, "SIMORGH_PRECISION": "f32"}
+    given = serve("--model-dir", str(model_folder), **variables)
     answer(given, max_tokens=1)
-    assert given.loaded()["noise"]["engine"] == request.param
+    assert given.loaded()["noise"].items() >= {"engine": name, "device": device}.items()
     return given
 
 
@@ -58,6 +61,12 @@ def expected(model: tuple[Any, Any]) -> list[str]:
 def engine_of(server: InferenceServer) -> str:
     """Which engine it is."""
     return str(server.loaded()["noise"]["engine"])
+
+
+def is_reference(server: InferenceServer) -> bool:
+    """Whether each request has a cache of its own."""
+    told: dict[str, Any] = dict(server.loaded()["noise"])
+    return (told["engine"], told["device"]) == ("transformers", "cpu")
 
 
 def cache_use(server: InferenceServer) -> float:
@@ -167,7 +176,7 @@ class TestEnds:
 
     def test_what_is_reserved_of_the_cache_is_told(self, server: InferenceServer) -> None:
         """R-CHAT-3, R-OPS-3: while somebody is answered, and no longer. Without a pool it is nothing."""
-        has_pool = engine_of(server) == "openvino"
+        has_pool = not is_reference(server)
         body = LONG | {"stream": True, "n": 8}  # one alone would be over before Prometheus has asked
         with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=body, timeout=60) as left:
             lines = left.iter_lines()  # without a name it would be closed, and the stream with it

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from starlette.concurrency import run_in_threadpool
 
+from simorgh_inference.devices import has_gpu
 from simorgh_inference.engine.conversion import RECORD, REVISION
 from simorgh_inference.settings import EngineSettings
 from simorgh_shared.domain.ids import new_id
@@ -65,6 +66,8 @@ class Conversions:
             return Engine("transformers", "it is kept as GGUF, whose weights it computes in f32")
         if wanted == "transformers":
             return Engine("transformers", "SIMORGH_ENGINE says so")
+        if wanted == "auto" and has_gpu(self._settings.inference_device, os.environ):
+            return Engine("transformers", "there is a GPU")
         if wanted == "auto" and kept is None:
             return Engine("transformers", "a folder that is named may change; SIMORGH_ENGINE=openvino converts it")
         reason = await run_in_threadpool(_obstacle, folder) or self._failed.get(model)

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from simorgh_inference import metrics
 from simorgh_inference.child import EngineChild, EngineLostError
 from simorgh_inference.conversions import Engine
+from simorgh_inference.devices import has_gpu
 from simorgh_inference.settings import ServerSettings
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.domain.ids import new_id
@@ -35,6 +36,7 @@ class Launcher:
     """What all children are started with."""
 
     def __init__(self, settings: ServerSettings, spawner: Spawner, scratch: Path, command: Sequence[str]) -> None:
+        self._settings = settings
         self._load_timeout_s = settings.load_timeout_s
         self._stall_timeout_s = settings.stall_timeout_s
         self._spawner = spawner
@@ -57,7 +59,7 @@ class Launcher:
         server = await asyncio.start_unix_server(accept, str(path), limit=_LINE_BYTES)
         process = await run_in_threadpool(
             self._spawner.spawn,
-            [*self._command, "--model-dir", str(folder), "--socket", str(path), *engine.arguments],
+            [*self._command, "--model-dir", str(folder), "--socket", str(path), *self._arguments(engine)],
             environment=torch_child_environment(os.environ),
             log_path=log_path,
         )
@@ -81,6 +83,14 @@ class Launcher:
         log.info("engine_ready", model=model, pid=process.pid, engine=engine.name, reason=engine.reason)
         told = {"device": "cpu", "engine": engine.name, "engine_reason": engine.reason, **ready}
         return EngineChild(process, reader, writer, told, self._stall_timeout_s, log_path)
+
+    def _arguments(self, engine: Engine) -> tuple[str, ...]:
+        """Its own; for what torch computes, where."""
+        settings = self._settings
+        if engine.name in ("openvino", "onnxruntime") or not has_gpu(settings.inference_device, os.environ):
+            return engine.arguments
+        cache = ("--precision", settings.precision, "--cache-bytes", str(settings.kv_cache_bytes))
+        return (*engine.arguments, "--device", settings.inference_device, *cache)
 
     async def _first_word(
         self, process: "subprocess.Popen[bytes]", connected: "asyncio.Future[_Streams]"

@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--converted", type=Path, help="the model for OpenVINO; without it transformers serves")
     parser.add_argument("--precision", choices=("f32", "bf16", "int8"), default="f32")
     parser.add_argument("--cache-bytes", type=int, default=1 << 30, help="for the keys and values of all requests")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="auto: a GPU if torch has one")
     parser.add_argument("--task", choices=("generate", "embed"), default="generate")
     arguments = parser.parse_args()
     die_with_parent()
@@ -59,14 +60,28 @@ def _load(arguments: argparse.Namespace) -> Any:
     if arguments.task == "embed":
         from simorgh_inference.engine.embedding_engine import EmbeddingEngine
 
-        return EmbeddingEngine(arguments.model_dir)
+        return EmbeddingEngine(arguments.model_dir, _device(arguments.device))
     if arguments.converted is not None:
         from simorgh_inference.engine.openvino_engine import OpenvinoEngine
 
         return OpenvinoEngine(arguments.model_dir, arguments.converted, arguments.precision, arguments.cache_bytes)
+    device = _device(arguments.device)
+    if device != "cpu":
+        from simorgh_inference.engine.batched_engine import BatchedEngine
+
+        return BatchedEngine(arguments.model_dir, device, arguments.precision, arguments.cache_bytes)
     from simorgh_inference.engine.transformers_engine import TransformersEngine
 
     return TransformersEngine(arguments.model_dir)
+
+
+def _device(wanted: str) -> str:
+    """Where torch computes. Whoever wants a GPU by name hears that there is none when it is first used."""
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _reason(error: Exception, folder: Path) -> str:

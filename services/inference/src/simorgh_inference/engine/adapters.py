@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -38,6 +37,8 @@ class Adapters:
 
     def __init__(self, model: nn.Module, intake: Intake) -> None:
         self._layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+        weight = next(model.parameters())
+        self._device, self._dtype = weight.device, weight.dtype
         self._intake = intake
         self._hooked: set[str] = set()
         self._kept: OrderedDict[str, Adapter] = OrderedDict()
@@ -67,7 +68,7 @@ class Adapters:
         halves: dict[str, dict[str, Tensor]] = {}
         for key, tensor in load_file(folder / WEIGHTS).items():
             layer, half = key.removeprefix(_PREFIX).removesuffix(".weight").rsplit(".", 1)
-            halves.setdefault(layer, {})[half] = tensor.to(torch.float32)
+            halves.setdefault(layer, {})[half] = tensor.to(self._device, self._dtype)
         parts = {name: self._checked(name, found, int(config["r"])) for name, found in halves.items()}
         for name in parts.keys() - self._hooked:
             self._layers[name].register_forward_hook(functools.partial(self._add, name))

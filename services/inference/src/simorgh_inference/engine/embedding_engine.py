@@ -39,10 +39,11 @@ class _Texts:
 class EmbeddingEngine:
     """One model and the requests that it works on."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        self._device = device
         self._pooling = _pooling(folder)
         self._tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        self._model = _load(folder).eval()
+        self._model = _load(folder).eval().to(device)
         config = self._model.config
         self._vocabulary = int(config.vocab_size)
         self._most_tokens = min(int(config.max_position_embeddings), int(self._tokenizer.model_max_length))
@@ -53,7 +54,7 @@ class EmbeddingEngine:
     def ready(self) -> dict[str, Any]:
         """What the front is told of it."""
         told = {"dimensions": self._dimensions, "pooling": self._pooling}
-        return {"context_tokens": self._most_tokens, "precision": "f32", **told}
+        return {"context_tokens": self._most_tokens, "precision": "f32", "device": self._device, **told}
 
     @property
     def is_idle(self) -> bool:
@@ -100,16 +101,16 @@ class EmbeddingEngine:
     @torch.inference_mode()
     def _embed(self, batch: list[list[int]]) -> torch.Tensor:
         longest = max(map(len, batch))
-        ids_BT = torch.tensor([one + [0] * (longest - len(one)) for one in batch])
-        mask_BT = torch.tensor([[1] * len(one) + [0] * (longest - len(one)) for one in batch])
+        ids_BT = torch.tensor([one + [0] * (longest - len(one)) for one in batch], device=self._device)
+        mask_BT = torch.tensor([[1] * len(one) + [0] * (longest - len(one)) for one in batch], device=self._device)
         states_BTC = self._model(input_ids=ids_BT, attention_mask=mask_BT).last_hidden_state.float()
         if self._pooling == "first":
             pooled_BC = states_BTC[:, 0]
         elif self._pooling == "last":
-            pooled_BC = states_BTC[torch.arange(len(batch)), mask_BT.sum(1) - 1]
+            pooled_BC = states_BTC[torch.arange(len(batch), device=self._device), mask_BT.sum(1) - 1]
         else:
             pooled_BC = (states_BTC * mask_BT.unsqueeze(-1)).sum(1) / mask_BT.sum(1, keepdim=True)
-        return torch.nn.functional.normalize(pooled_BC, dim=-1)
+        return torch.nn.functional.normalize(pooled_BC, dim=-1).cpu()
 
     def _obstacle(self, at: int, ids: list[int]) -> dict[str, Any] | None:
         if len(ids) > self._most_tokens:

@@ -29,7 +29,9 @@ WRITERS = {
 
 
 @dataclass
-class _Sequence:
+class Sequence:
+    """A request that is being answered."""
+
     answer: Answer
     generator: torch.Generator
     next_ids: list[int]
@@ -40,8 +42,11 @@ class _Sequence:
 class TransformersEngine:
     """One model and the requests that it works on."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
         self._model = load_merged(folder).eval()
+        if isinstance(self._model, nn.Module):
+            self._model.to(device, dtype)
+        self._device, self._dtype = device, dtype
         configured = self._model.generation_config.eos_token_id
         self._intake = Intake(
             AutoTokenizer.from_pretrained(folder, trust_remote_code=False),
@@ -49,12 +54,13 @@ class TransformersEngine:
             int(self._model.config.max_position_embeddings),
         )
         self._adapters = Adapters(self._model, self._intake) if isinstance(self._model, nn.Module) else None
-        self._active: dict[str, _Sequence] = {}
+        self._active: dict[str, Sequence] = {}
 
     @property
     def ready(self) -> dict[str, Any]:
         """What the front is told of it."""
-        return {"context_tokens": self._intake.context_tokens, "precision": "f32"}
+        precision = "bf16" if self._dtype == torch.bfloat16 else "f32"
+        return {"context_tokens": self._intake.context_tokens, "precision": precision, "device": self._device}
 
     @property
     def is_idle(self) -> bool:
@@ -62,8 +68,9 @@ class TransformersEngine:
         return not self._active
 
     @property
-    def cache_use(self) -> None:
-        """It has no pool of fixed size."""
+    def cache_use(self) -> float | None:
+        """What of the pool is reserved; None where there is none of fixed size."""
+        return None
 
     def add(self, request: GenerateRequest) -> Piece | None:
         """Take a request; a piece with the error where it cannot be done.
@@ -78,8 +85,9 @@ class TransformersEngine:
         taken = (self._intake if adapter is None else adapter.intake).take(request)
         if not isinstance(taken, Answer):
             return taken
-        generator = torch.Generator().manual_seed(request["seed"] if request["seed"] is not None else torch.seed())
-        self._active[request["id"]] = _Sequence(taken, generator, taken.prompt, adapter)
+        seed = request["seed"] if request["seed"] is not None else torch.seed()
+        generator = torch.Generator(self._device).manual_seed(seed)
+        self._active[request["id"]] = Sequence(taken, generator, taken.prompt, adapter)
         return None
 
     def cancel(self, request_id: str) -> None:
@@ -102,20 +110,26 @@ class TransformersEngine:
             raise ValueError("its base is kept in a form that takes no adapters")
         return self._adapters.get(request["adapter"]["name"], Path(request["adapter"]["folder"]))
 
-    def _advance(self, sequence: _Sequence) -> Piece:
+    def _advance(self, sequence: Sequence) -> Piece:
         if self._adapters is not None:
             self._adapters.using = sequence.adapter
-        output = self._model(input_ids=torch.tensor([sequence.next_ids]), past_key_values=sequence.past, use_cache=True)
+        ids_BT = torch.tensor([sequence.next_ids], device=self._device)
+        output = self._model(input_ids=ids_BT, past_key_values=sequence.past, use_cache=True)
         sequence.past = output.past_key_values
-        logits_V, request = output.logits[0, -1], sequence.answer.request
-        token = _choose(logits_V, request, sequence.generator)
+        logits_V = output.logits[0, -1].float()
+        token = _choose(logits_V, sequence.answer.request, sequence.generator)
         sequence.next_ids = [token]
-        if "logprobs" not in request:
-            return sequence.answer.add(token)
-        logprobs_V = torch.log_softmax(logits_V, dim=-1)
-        best = logprobs_V.topk(min(request["logprobs"], len(logprobs_V)))
-        top = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
-        return sequence.answer.add(token, float(logprobs_V[token]), top)
+        return said(sequence.answer, token, logits_V)
+
+
+def said(answer: Answer, token: int, logits_V: torch.Tensor) -> Piece:
+    """What this token brings to the answer, with how likely it was where that is asked."""
+    if "logprobs" not in answer.request:
+        return answer.add(token)
+    logprobs_V = torch.log_softmax(logits_V, dim=-1)
+    best = logprobs_V.topk(min(answer.request["logprobs"], len(logprobs_V)))
+    top = list(zip(best.indices.tolist(), best.values.tolist(), strict=True))
+    return answer.add(token, float(logprobs_V[token]), top)
 
 
 def load_merged(folder: Path) -> Any:
