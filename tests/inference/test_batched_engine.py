@@ -11,6 +11,7 @@ import torch
 from simorgh_inference.engine import batched_engine
 from simorgh_inference.engine.batched_engine import BatchedEngine
 from simorgh_inference.engine.protocol import GenerateRequest, Piece
+from simorgh_inference.engine.recorded import Recorder
 from simorgh_inference.engine.transformers_engine import TransformersEngine
 
 _TEXTS = ("سلام", "thirty birds " * 20, "حال شما چطور است؟ 🐦‍🔥", "x", "one bird, " * 7)
@@ -54,9 +55,11 @@ def reference(model_folder: Path) -> TransformersEngine:
     return TransformersEngine(model_folder)
 
 
-@pytest.fixture
-def engine(model_folder: Path) -> Iterator[BatchedEngine]:
+@pytest.fixture(params=["asked for", "recorded"])
+def engine(request: pytest.FixtureRequest, model_folder: Path) -> Iterator[BatchedEngine]:
+    """Both ways to make a step; here what is recorded is only written down, and computed anew."""
     made = BatchedEngine(model_folder, "cpu", "f32", 1 << 28)
+    made._is_recorded = request.param == "recorded"
     yield made
     assert made.cache_use == 0.0
 
@@ -84,10 +87,31 @@ def test_all_are_answered_in_one_pass(engine: BatchedEngine) -> None:
     assert [piece["id"] for piece in first] == ["r0"]
     assert {piece["id"] for piece in engine.step()} == {f"r{at}" for at in range(5)}
     assert len(engine.step()) == 5
-    assert calls == [1, 4, 5]
+    assert calls == [1, 4, 8 if engine._is_recorded else 5]  # recordings are for powers of two
     for at in range(5):
         engine.cancel(f"r{at}")
     engine.step()
+
+
+def test_what_cannot_be_recorded_is_asked_for(
+    model_folder: Path, reference: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(Recorder, "get", fail)
+    engine = BatchedEngine(model_folder, "cpu", "f32", 1 << 28)
+    engine._is_recorded = True
+    one = request(0, "سلام")
+    assert said(engine, [one]) == said(reference, [one])
+    assert not engine._is_recorded
+
+
+def test_an_answer_outgrows_its_recording(engine: BatchedEngine, reference: TransformersEngine) -> None:
+    """Beyond 256 positions, beside a short one."""
+    requests = [request(0, "سلام", max_tokens=300), request(1, "x", max_tokens=20)]
+    expected = {one["id"]: said(reference, [one])[one["id"]] for one in requests}
+    assert said(engine, requests) == expected
 
 
 def test_a_seed_decides_beside_others(engine: BatchedEngine) -> None:

@@ -14,6 +14,7 @@ from tests.support.inference import InferenceServer, ask
 from tests.support.stack import Bucket, Database
 
 pytestmark = needs_gpu
+_LONG = {"epochs": 10_000, "max_steps": 4_000, "logging_steps": 50, "save_steps": 400, "eval_steps": 4_000}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def engine(
 
 
 def train(engine: Engine, **changes: object) -> str:
-    spec = TINY | {"dataset_version_id": engine.dataset(), "max_steps": 300, "logging_steps": 1} | changes
+    spec = TINY | {"dataset_version_id": engine.dataset(), **_LONG} | changes
     return engine.submit(JobType.TRAIN, Queue.TRAIN_GPU, spec, num_gpus=1)
 
 
@@ -60,7 +61,7 @@ def test_it_is_trained_on_its_device_and_resumed_after_a_crash(
     assert started["device"] == "cuda"
 
     killed = train(engine)
-    engine.wait_step(killed, 8)
+    engine.wait_step(killed, 800)
     engine.kill_group(engine.processes[-1])
     engine.start_worker("train.gpu", None)
     job = engine.wait_status(killed, "succeeded", "failed")

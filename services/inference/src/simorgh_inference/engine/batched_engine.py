@@ -6,6 +6,7 @@ Shapes: B rows, T new positions, S positions of the cache, V vocabulary.
 """
 
 import inspect
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,13 @@ from simorgh_inference.engine import transformers_engine
 from simorgh_inference.engine.adapters import Adapter
 from simorgh_inference.engine.intake import GREEDY_BELOW
 from simorgh_inference.engine.protocol import Piece
+from simorgh_inference.engine.recorded import Recorder, Recording, takes_recording
 from simorgh_inference.engine.transformers_engine import TransformersEngine, said
 
 _PREFILL_TOKENS = 8_192  # padded ones that are read in one pass: those who are being answered wait for it
 _MOST_ROWS = 256
+_PLAIN = 0
+"""The key of the batch that goes through no adapter: the one whose steps are recorded."""
 
 
 @dataclass
@@ -38,9 +42,25 @@ class _Rows:
     positions_B1: Tensor
     mask_BS: Tensor
     cache: DynamicCache
+    standing: Recording | None = None
+    """Where it stands while its steps are replayed; the tensors above are old then."""
+    length: int = 0
+
+    def stand_in(self, recording: Recording) -> None:
+        """Go on by replays."""
+        recording.load(self.cache, self.ids_B1, self.positions_B1, self.mask_BS)
+        self.standing, self.length = recording, self.mask_BS.shape[1]
+
+    def leave_recording(self) -> None:
+        """Take all back."""
+        if self.standing is not None:
+            taken = self.standing.unload(self.cache, len(self.sequences), self.length)
+            self.ids_B1, self.positions_B1, self.mask_BS = taken
+            self.standing = None
 
     def keep(self, rows: Sequence[int]) -> None:
         """Drop the others, and what no row has at the beginning."""
+        self.leave_recording()
         at = torch.tensor(rows, device=self.ids_B1.device)
         self.sequences = [self.sequences[row] for row in rows]
         first = min(self.pads[row] for row in rows)
@@ -52,6 +72,7 @@ class _Rows:
 
     def join(self, others: "_Rows") -> None:
         """Take the others in; the shorter ones are filled up at the beginning."""
+        self.leave_recording()
         ours, theirs = self.mask_BS.shape[1], others.mask_BS.shape[1]
         more, more_of_others = max(0, theirs - ours), max(0, ours - theirs)
         self.pads = [*(pad + more for pad in self.pads), *(pad + more_of_others for pad in others.pads)]
@@ -74,6 +95,8 @@ class BatchedEngine(TransformersEngine):
         takes = inspect.signature(self._model.forward).parameters
         self._options = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
         self._takes_positions = "position_ids" in takes
+        self._is_recorded = takes_recording(list(takes)) and device != "cpu"
+        self._recorder: Recorder | None = None
         self._batches: dict[int, _Rows] = {}
         self._bytes_a_token: int | None = None
         """Of the cache; known with the first request. 0: its layers are of a kind whose rows cannot be joined."""
@@ -99,14 +122,48 @@ class BatchedEngine(TransformersEngine):
     def _go_on(self, key: int) -> list[Piece]:
         rows = self._batches[key]
         kept = [at for at, sequence in enumerate(rows.sequences) if self._is_wanted(sequence)]
-        if len(kept) < len(rows.sequences):
-            if not kept:
-                del self._batches[key]
-                return []
+        if not kept:
+            del self._batches[key]
+            return []
+        # Rows that nobody wants any more cost a replay nothing; taking them out costs a copy of the cache.
+        if len(kept) < len(rows.sequences) and (rows.standing is None or 2 * len(kept) <= len(rows.sequences)):
             rows.keep(kept)
+        if self._is_recorded and key == _PLAIN and self._stand(rows):
+            return self._replay(rows)
         rows.mask_BS = functional.pad(rows.mask_BS, (0, 1), value=1)
         logits_BV = self._forward(rows, rows.sequences[0].adapter)
         return self._say(rows, logits_BV)
+
+    def _stand(self, rows: _Rows) -> bool:
+        """Whether its next step can be replayed; a recording that it outgrows is left for a larger one."""
+        if rows.standing is not None and rows.length < rows.standing.num_positions:
+            return True
+        rows.leave_recording()
+        if self._adapters is not None:
+            self._adapters.using = None
+        try:
+            if self._recorder is None:
+                num_tokens = self._cache_bytes // (self._bytes_a_token or 1)
+                self._recorder = Recorder(self._model, rows.cache, num_tokens)
+            recording = self._recorder.get(len(rows.sequences), rows.mask_BS.shape[1])
+        except RuntimeError as error:  # the model does what cannot be recorded, or there is no memory for its cache
+            logging.getLogger(__name__).warning("steps are not recorded: %s", error)
+            self._is_recorded, recording = False, None
+        if recording is None:
+            return False
+        rows.stand_in(recording)
+        return True
+
+    def _replay(self, rows: _Rows) -> list[Piece]:
+        assert rows.standing is not None
+        best_R, logits_RV = rows.standing.replay()
+        rows.length += 1
+        num_rows = len(rows.sequences)
+        logits_BV = logits_RV[:num_rows]
+        tokens_B = _choose(logits_BV, rows.sequences, best_R[:num_rows])
+        if tokens_B.data_ptr() != best_R.data_ptr():
+            rows.standing.ids_R1[:num_rows] = tokens_B.unsqueeze(1)
+        return self._told(rows, tokens_B, logits_BV)
 
     def _begin(self, adapter: Adapter | None, sequences: list[transformers_engine.Sequence]) -> list[Piece]:
         """Read prompts, and say the first token of each."""
@@ -126,11 +183,18 @@ class BatchedEngine(TransformersEngine):
         if self._bytes_a_token == 0:
             return self._apart(sequences)
         pieces = self._say(rows, logits_BV)
-        key = id(adapter)
-        if key in self._batches:
-            self._batches[key].join(rows)
-        else:
+        key = _PLAIN if adapter is None else id(adapter)
+        if key not in self._batches:
             self._batches[key] = rows
+            return pieces
+        others = self._batches[key]
+        kept = [at for at, one in enumerate(others.sequences) if self._is_wanted(one)]
+        if len(kept) == 0:
+            self._batches[key] = rows
+            return pieces
+        if len(kept) < len(others.sequences):
+            others.keep(kept)
+        others.join(rows)
         return pieces
 
     def _apart(self, sequences: Iterable[transformers_engine.Sequence]) -> list[Piece]:
@@ -153,10 +217,13 @@ class BatchedEngine(TransformersEngine):
         return logits_BV
 
     def _say(self, rows: _Rows, logits_BV: Tensor) -> list[Piece]:
-        tokens_B = _choose(logits_BV, rows.sequences)
+        tokens_B = _choose(logits_BV, rows.sequences, logits_BV.argmax(-1))
         rows.ids_B1, rows.positions_B1 = tokens_B.unsqueeze(1), rows.positions_B1[:, -1:] + 1
+        return self._told(rows, tokens_B, logits_BV)
+
+    def _told(self, rows: _Rows, tokens_B: Tensor, logits_BV: Tensor) -> list[Piece]:
         told = zip(rows.sequences, tokens_B.tolist(), logits_BV, strict=True)
-        return [said(sequence.answer, token, logits_V) for sequence, token, logits_V in told]
+        return [said(one.answer, token, logits_V) for one, token, logits_V in told if self._is_wanted(one)]
 
     def _admitted(self) -> list[tuple[Adapter | None, list[transformers_engine.Sequence]]]:
         """Those who wait and find room, by adapter, in their order; at least one where nobody is answered."""
@@ -192,12 +259,12 @@ class BatchedEngine(TransformersEngine):
         return longest * len(sequences) * (self._bytes_a_token or 0)
 
 
-def _choose(logits_BV: Tensor, sequences: Sequence[transformers_engine.Sequence]) -> Tensor:
+def _choose(logits_BV: Tensor, sequences: Sequence[transformers_engine.Sequence], best_B: Tensor) -> Tensor:
     """The next token of each row: the best one at temperature 0, else drawn from its nucleus."""
-    tokens_B = logits_BV.argmax(-1)
     drawn = [at for at, one in enumerate(sequences) if one.answer.request["temperature"] >= GREEDY_BELOW]
     if not drawn:
-        return tokens_B
+        return best_B
+    tokens_B = best_B.clone()
     requests = [sequences[at].answer.request for at in drawn]
     limits = torch.tensor([[one["temperature"], one["top_p"]] for one in requests], device=logits_BV.device)
     probabilities_BV = torch.softmax(logits_BV[drawn] / limits[:, :1], dim=-1)

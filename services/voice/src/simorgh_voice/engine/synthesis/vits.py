@@ -92,7 +92,7 @@ def load(model_dir: Path, *, device: str, threads: int) -> VitsVoice:
 def computes_in_bfloat16(device: str) -> bool:
     """Whether products in bfloat16 are quicker there than in float32."""
     if device != "cpu":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
