@@ -27,7 +27,7 @@ TEST_PROCESSES ?= 2
 SOURCES := shared/src services/*/src deploy/embedded/src tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract configuration images sbom compose-env compose-up compose-down deploy-test helm chart-readme trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients trial-optimize bench-ingest bench-train bench-checkpoint bench-voice bench-serve bench-observe observe-test dashboards lock clean clean-data
+.PHONY: help setup run up signed-in text-models voice-models test check lint types imports format contract configuration images sbom compose-env compose-up compose-down deploy-test helm chart-readme trial-large-upload trial-statistics trial-long-audio trial-champion trial-clients trial-optimize trial-restore trial-rolling-restart bench-ingest bench-train bench-checkpoint bench-voice bench-serve bench-observe observe-test dashboards lock clean clean-data
 
 help: ## Show what each target does
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -148,6 +148,12 @@ trial-clients: $(SMOLLM2)/model.safetensors ## 200 clients that connect, stream 
 trial-optimize: $(SMOLLM2)/model.safetensors ## Each optimisation of a model trained from nothing and of SmolLM2 through the API: chatted with, its report measured again (two hours)
 	$(BIN)/python benchmarks/optimisations.py --check
 	$(BIN)/python benchmarks/optimisations.py --check --model $(SMOLLM2)
+
+trial-restore: $(STAMP) ## A platform is backed up in the middle of a run, wiped and restored: same answers, and the run ends (minutes)
+	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/restore_drill.py
+
+trial-rolling-restart: $(STAMP) ## Every process restarted by this code beside the commit before the newest migration, and back, while people work (10 minutes)
+	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/rolling_restart.py
 
 bench-ingest: $(STAMP) ## An upload through the gateway, checked and stored, beside a bare decoding loop over the same file
 	$(BIN)/python benchmarks/ingest.py
