@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 
 from simorgh_shared import health
 from simorgh_shared.db import migrate
+from simorgh_shared.db.migrations.scripts import make_index_beside_writers
 from simorgh_shared.db.revision import head_revision
 from tests.support.older_release import OlderRelease
 from tests.support.stack import Database
@@ -221,6 +222,21 @@ def test_a_migration_that_hurts_is_found(what: str, seeded: Database) -> None:
         cursor.close()
         connection.commit()
     assert any(expected in found for found in complaints(release, locks, "9999")), complaints(release, locks, "9999")
+
+
+def test_an_index_may_be_made_beside_writers(fresh_database: Database) -> None:
+    """docs/upgrade.md: the way that is open to a migration where the control above is found."""
+    seed(fresh_database, set())
+    engine = sa.create_engine(fresh_database.owner_url, poolclass=sa.NullPool)
+    with OlderRelease(fresh_database.owner_url) as release, watched(fresh_database) as locks:
+        for _ in range(2):  # as after an interruption
+            with engine.connect() as connection:
+                context = MigrationContext.configure(connection, opts={"transaction_per_migration": True})
+                with Operations.context(context), context.begin_transaction(_per_migration=True):
+                    make_index_beside_writers("attempts_worker", "ON attempts (worker)")
+        release.let_work()
+    assert complaints(release, locks, "9999") == []
+    assert ("index", "attempts", "attempts_worker") in [row[:3] for row in catalogue(fresh_database)]
 
 
 def test_a_table_that_is_held_stops_nobody_else(fresh_database: Database) -> None:
