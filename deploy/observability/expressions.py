@@ -11,6 +11,7 @@ import yaml
 FOLDER = Path(__file__).parent
 _CHOSEN = {"$__rate_interval": "1m", "$process": ".*", "$instance": ".*", "$place": ".*"}
 """What Grafana puts in."""
+_COMPARING = {"==", "!=", ">", "<", ">=", "<=", "and", "or", "unless"}
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class Query:
         Raises: ValueError where it is no PromQL.
         """
         return set(_names(promql.parse(self.text)))
+
+    def operands(self) -> list[str]:
+        """What it compares: an alert finds nothing while all is well, but what it looks at has to be there."""
+        return list(_operands(promql.parse(self.text)))
 
 
 def of_panels(rate_interval: str = _CHOSEN["$__rate_interval"]) -> list[Query]:
@@ -52,6 +57,19 @@ def rules() -> Iterator[tuple[str, dict[str, str]]]:
         for group in yaml.safe_load(path.read_text())["groups"]:
             for rule in group["rules"]:
                 yield path.stem, rule
+
+
+def _operands(expression: promql.Expr) -> Iterator[str]:
+    match expression:
+        case promql.BinaryExpr() if str(expression.op) in _COMPARING:
+            yield from _operands(expression.lhs)
+            yield from _operands(expression.rhs)
+        case promql.ParenExpr():
+            yield from _operands(expression.expr)
+        case promql.Call() if expression.func.name == "absent":
+            yield from _operands(expression.args[0])
+        case _ if set(_names(expression)):
+            yield expression.prettify()
 
 
 def _names(expression: promql.Expr) -> Iterator[str]:

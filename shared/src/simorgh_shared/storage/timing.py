@@ -52,6 +52,8 @@ def _break_off(context: dict[str, Any], **_: object) -> None:
 
 def _note(context: dict[str, Any], reason: str | None) -> None:
     operation, began = context[_BEGAN]
+    for known in REASONS:  # a series that begins with its first failure shows no rise
+        _FAILURES.labels(operation, known)
     _SECONDS.labels(operation).observe(time.perf_counter() - began)
     if reason is not None:
         _FAILURES.labels(operation, reason).inc()
