@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -76,8 +77,9 @@ class Variable:
         return is_secret(self.field.annotation)
 
 
+@cache
 def variables() -> dict[str, Variable]:
-    """All variables of the settings classes, by name.
+    """All variables of the settings classes, by name. Nobody may change them.
 
     Raises: ValueError for one that has two defaults.
     """
@@ -170,6 +172,7 @@ def _meaning(settings: type[SimorghSettings], name: str) -> str:
     return ""
 
 
+@cache
 def _docstrings(owner: type) -> dict[str, str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
     body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []

@@ -41,9 +41,6 @@ TRAINER_MEMORY=8g
 IO_MEMORY=4g
 INFERENCE_MEMORY=8g
 VOICE_MEMORY=6g
-# Of those, what models may take (the processes themselves would count the machine's memory, not their limit).
-INFERENCE_MODELS_BYTES=6442450944
-VOICE_MODELS_BYTES=2147483648
 POSTGRES_MEMORY=2g
 VALKEY_MEMORY=1g
 SEAWEEDFS_MEMORY=2g

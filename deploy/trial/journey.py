@@ -34,6 +34,7 @@ TRAINING = {
 _ENDED = {"succeeded", "failed", "cancelled"}
 _RUN_TIMEOUT_S = 600.0
 _WHISPER = "base"
+_CHAT_TRIES = 5
 
 
 @dataclass
@@ -157,13 +158,15 @@ def chat(traveller: Traveller, model: str) -> str:
     """One question by the command line and one, streamed, by OpenAI's client; the latter's answer."""
     if not traveller.says("chat", model, "--message", "سلام", "--max-tokens", "24"):
         raise RuntimeError("the chat of the command line said nothing")
-    parts = traveller.client().chat.completions.create(
-        model=model, messages=[{"role": "user", "content": "حالت چطوره؟"}], max_tokens=24, temperature=0, stream=True
-    )
-    answer = "".join(part.choices[0].delta.content or "" for part in parts if part.choices)
-    if not answer:
-        raise RuntimeError("the stream of OpenAI's client brought nothing")
-    return answer
+    client, answer = traveller.client(), ""
+    for seed in range(_CHAT_TRIES):  # so short a training may end an answer with its first word
+        parts = client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": "سلام"}], max_tokens=24, seed=seed, stream=True
+        )
+        answer = "".join(part.choices[0].delta.content or "" for part in parts if part.choices)
+        if answer.strip():
+            return answer.strip()
+    raise RuntimeError("the streams of OpenAI's client brought nothing")
 
 
 def speak(traveller: Traveller) -> int:

@@ -81,7 +81,7 @@ def try_out(running: engine.Engine, folder: Path, whisper: Path | None) -> dict[
     try:
         say("Starting the platform …")
         told["start_s"] = round(stack.up(), 1)
-        told |= use(stack, folder / "traveller", whisper)
+        use(stack, folder / "traveller", whisper, told)
         told["faults"] += look(stack)
         told["memory"] = stack.memory()
     except Exception as error:
@@ -99,9 +99,8 @@ def try_out(running: engine.Engine, folder: Path, whisper: Path | None) -> dict[
     return told
 
 
-def use(stack: Stack, folder: Path, whisper: Path | None) -> dict[str, Any]:
-    """The newcomer's way, twice: undisturbed, and with everything going wrong that may."""
-    told: dict[str, Any] = {}
+def use(stack: Stack, folder: Path, whisper: Path | None, told: dict[str, Any]) -> None:
+    """The newcomer's way, with one run undisturbed, and one with everything going wrong that may."""
     shutil.rmtree(folder, ignore_errors=True)
     traveller = journey.Traveller(stack.url, folder)
     journey.sign_in(traveller)
@@ -131,7 +130,6 @@ def use(stack: Stack, folder: Path, whisper: Path | None) -> dict[str, Any]:
     told["heard"] = journey.hear(traveller, whisper) if whisper else "left out: no Whisper model was given"
     say("Backing up …")
     stack.compose("--profile", "backup", "run", "--rm", "backup")
-    return told
 
 
 def look(stack: Stack) -> list[str]:
