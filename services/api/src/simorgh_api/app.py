@@ -29,7 +29,7 @@ from simorgh_api.streams import Broadcast
 from simorgh_api.surfaces import operation_id, shape_for
 from simorgh_api.uploads.checking import Checkers
 from simorgh_api.usecases.quotas import Quotas, session_info
-from simorgh_shared import health
+from simorgh_shared import health, tracing
 from simorgh_shared.clients.inference import InferenceClient
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.errors import UnavailableError
@@ -39,6 +39,7 @@ from simorgh_shared.probing import Probe
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.incoming import IncomingStore
 from simorgh_shared.storage.s3 import make_client
+from simorgh_shared.traced_requests import TracedRequests
 
 _TIMEOUTS = ("lock_timeout=2s", "statement_timeout=2s")
 _RESTART_S = 2
@@ -92,6 +93,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        # FastAPI's own tells what exceptions say; ours is simorgh_shared.tracing.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     add_documentation(app)
     _make_parts(app, settings)
@@ -108,6 +111,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         expose_headers=["x-request-id", "retry-after"],
     )
     app.add_middleware(RequestContext, cut_short=_cut_short)
+    if tracing.is_on():
+        app.add_middleware(TracedRequests)
     return app
 
 
@@ -161,6 +166,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     gc.freeze()  # what stays for good is not looked through again: that takes 0.2 s, in which nobody is answered
     yield
     await run_in_threadpool(app.state.sampler.stop)
+    await run_in_threadpool(tracing.flush)
     await app.state.checkers.aclose()
     await app.state.broadcast.stop()
     await app.state.inference.close()

@@ -7,6 +7,7 @@ import uvicorn
 
 from simorgh_api.app import create_app
 from simorgh_api.settings import ApiSettings
+from simorgh_shared import tracing
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.exposition import introduce
 from simorgh_shared.logging import configure_logging
@@ -28,6 +29,7 @@ def main() -> None:
     settings = ApiSettings()
     configure_logging("simorgh-api", settings.log_level)
     introduce("api")
+    tracing.configure_tracing("api")
     try:
         app = create_app(settings)
     except AppError as error:

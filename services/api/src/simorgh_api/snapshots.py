@@ -46,6 +46,7 @@ async def follow(
     every_s: float,
     gone: Callable[[], Any],
     may_go_on: Callable[[], bool],
+    is_draining: Callable[[], bool],
 ) -> AsyncIterator[str]:
     """Readings as SSE text, until the client has gone or may no more. They are states: none has to be told again."""
     yield ": connected\n\n"
@@ -55,7 +56,7 @@ async def follow(
             yield f"id: {int(time.time() * 1000)}\nevent: metrics\ndata: {text}\n\n"
         until = time.monotonic() + every_s
         while time.monotonic() < until:
-            if await gone():
+            if await gone() or is_draining():
                 return
             await asyncio.sleep(min(_LOOK_S, every_s))
         with contextlib.suppress(DBAPIError):

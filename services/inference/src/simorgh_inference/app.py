@@ -17,8 +17,10 @@ from simorgh_inference.priority import Priorities
 from simorgh_inference.registry import ModelSource
 from simorgh_inference.routes import chat, completions, embeddings, health, models
 from simorgh_inference.settings import ServerSettings
+from simorgh_shared import tracing
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.probing import Probe
+from simorgh_shared.traced_requests import TracedRequests
 
 log = structlog.get_logger()
 
@@ -38,6 +40,7 @@ def create_app(
         yield
         trimming.cancel()
         await app.state.host.close()
+        await run_in_threadpool(tracing.flush)
 
     parts = (chat, completions, embeddings, models, health)
     app = Starlette(routes=[route for part in parts for route in part.ROUTES], lifespan=lifespan)
@@ -45,6 +48,8 @@ def create_app(
     if settings.internal_key is not None:
         app.add_middleware(KeyCheck, key=settings.internal_key.get_secret_value())
     app.add_middleware(RequestContext)
+    if tracing.is_on():
+        app.add_middleware(TracedRequests)
     return app
 
 

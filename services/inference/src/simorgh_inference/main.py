@@ -8,6 +8,7 @@ import uvicorn
 from simorgh_inference.app import create_app
 from simorgh_inference.registry import FolderSource, ModelSource, RegistrySource
 from simorgh_inference.settings import RegistrySettings, ServerSettings
+from simorgh_shared import tracing
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.exposition import introduce, show_folder
 from simorgh_shared.logging import configure_logging
@@ -25,6 +26,7 @@ def main() -> None:
     settings = ServerSettings()
     configure_logging("inference", settings.log_level)
     introduce("inference")
+    tracing.configure_tracing("inference")
     source: ModelSource
     if arguments.model_dir is not None:
         source = FolderSource(arguments.model_dir)

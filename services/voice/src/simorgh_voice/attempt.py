@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from simorgh_shared import tracing
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.ids import new_id
 from simorgh_shared.domain.jobs import DesiredState, Lane, Outcome
@@ -89,14 +90,16 @@ class EngineAttempt:
         self._output.mkdir(parents=True)
         try:
             try:
-                request = self._request(plan)
+                with tracing.span("materialise"):
+                    request = self._request(plan)
             except _LeftError:
                 return
             with self._at.engines.lent(self._lease.lane) as engine:
                 self._last_word = time.monotonic()  # its files may have taken minutes to come
                 self._claimed.meter.follow(engine.cpu_seconds, since_start=False)
                 engine.ask(request)
-                self._follow(engine)
+                with tracing.span("engine"):
+                    self._follow(engine)
         finally:
             shutil.rmtree(self._folder.parent, ignore_errors=True)
 

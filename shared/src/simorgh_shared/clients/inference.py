@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import structlog
 
+from simorgh_shared import tracing
 from simorgh_shared.domain.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -263,10 +264,10 @@ class InferenceClient:
                 auto_decompress=False,
             )
         timeout = ClientTimeout(total=None, sock_connect=within_s or _CONNECT_S, sock_read=within_s or _ANSWER_S)
-        data = None if body is None else _encoded(body)
+        data, told = None if body is None else _encoded(body), tracing.outgoing(headers)
         with _silence():
             response = await self._session.request(
-                method, self._url + path, data=data, headers=headers, timeout=timeout, allow_redirects=False
+                method, self._url + path, data=data, headers=told, timeout=timeout, allow_redirects=False
             )
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             # Ours to repair: whoever asks the gateway has shown the right credentials.

@@ -103,12 +103,13 @@ def _lease(row: Any, token: str, worker: str) -> Lease:
         queue=row.queue,
         lane=Lane(row.lane),
         waited_s=row.waited_s,
+        traceparent=row.traceparent,
     )
 
 
 _LEASE_COLUMNS = (
     "j.id, j.project_id, j.type, j.spec, j.attempt, j.checkpoint_id, j.init_checkpoint_id, j.step_done, a.devices,"
-    " j.queue, j.lane,"
+    " j.queue, j.lane, j.traceparent,"
     " greatest(0, extract(epoch FROM clock_timestamp() - greatest(j.queued_at, j.not_before)))::float8 AS waited_s"
 )
 

@@ -46,6 +46,8 @@ class Lease:
     queue: str = ""
     lane: Lane = Lane.LONG
     waited_s: float = field(default=0.0, compare=False)
+    traceparent: str | None = None
+    """Of the request that made the job, where traces are kept."""
     """How long it was eligible before it was claimed."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from simorgh_shared import tracing
 from simorgh_shared.db.models import Job, JobEvent
 from simorgh_shared.domain.errors import ConflictError
 from simorgh_shared.domain.ids import new_id
@@ -79,6 +80,7 @@ def enqueue(session: Session, new: NewJob) -> str:
             experiment_id=new.experiment_id,
             idempotency_key=new.idempotency_key,
             idempotency_hash=new.body_hash,
+            traceparent=tracing.current().traceparent,
             last_seq=1,
         )
     )

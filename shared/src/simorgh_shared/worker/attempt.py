@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from simorgh_shared import tracing
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.domain.jobs import DesiredState, Outcome
 from simorgh_shared.queue import applying, checkpoints, endings
@@ -19,6 +20,7 @@ from simorgh_shared.queue.endings import Exit
 from simorgh_shared.queue.leases import LeaseLostError
 from simorgh_shared.storage.blobs import ArtifactLostError
 from simorgh_shared.worker.child_events import Batch, sort_lines
+from simorgh_shared.worker.child_spans import ChildSpans
 from simorgh_shared.worker.figures import RunFigures
 from simorgh_shared.worker.kinds import ChildKind, Claimed
 from simorgh_shared.worker.ledger import RETRY_S
@@ -62,6 +64,8 @@ class Attempt:
         self._killed_for: Outcome | None = None
         self._last_word = time.monotonic()
         self._ending: dict[str, Any] | None = None
+        self._trace = tracing.current().traceparent
+        self._spans = ChildSpans(None)
         self._figures = RunFigures()
 
     def run(self) -> None:
@@ -72,7 +76,7 @@ class Attempt:
         log.info("child_started", job_id=self._lease.job_id, attempt=self._lease.attempt)
         uploads = CheckpointUploads(child, self._commit_checkpoint)
         try:
-            how = self._follow(child, uploads)
+            how = self._traced(child, uploads)
             if self._killed_for is None and self._wants() is not DesiredState.CANCEL:
                 deadline = time.monotonic() + self._times.orphan_grace_s
                 uploads.finish(lambda: self._draining.is_storing_late or time.monotonic() > deadline)
@@ -84,6 +88,15 @@ class Attempt:
             uploads.abandon()
             child.close()
             self._figures.close()
+
+    def _traced(self, child: ChildRun, uploads: CheckpointUploads) -> Exit:
+        with tracing.span("child") as span:
+            self._spans = ChildSpans(span.traceparent)
+            self._spans.begin(time.time())
+            try:
+                return self._follow(child, uploads)
+            finally:
+                self._spans.end()
 
     def _start(self) -> ChildRun:
         """Start the child; a checkpoint that storage has lost is given up for the one before."""
@@ -112,6 +125,7 @@ class Attempt:
             lines = child.read_lines()
             if lines:
                 self._last_word = time.monotonic()
+                self._spans.note(lines)
                 self._apply(sort_lines(lines), uploads)
             if how is not None:
                 return how
@@ -187,7 +201,9 @@ class Attempt:
         return self._draining.are_children_late or waited_s > max(self._times.stop_grace_s, 2 * longest_save_s)
 
     def _commit_checkpoint(self, child: ChildRun, checkpoint: dict[str, Any]) -> None:
-        entries, step = child.store(checkpoint["path"]), int(checkpoint["step"])
+        step = int(checkpoint["step"])
+        with tracing.span("upload", {"simorgh.step": step}, parent=self._trace):  # in a thread of its own
+            entries = child.store(checkpoint["path"])
         events = self._ledger.persist(
             lambda session: checkpoints.commit(
                 session,
@@ -226,7 +242,8 @@ class Attempt:
             self._crashed(Outcome.CRASHED, "child_crashed", {"how": how.describe(), "tail": tail}, how)
 
     def _succeed(self, child: ChildRun, ending: dict[str, Any]) -> None:
-        entries = until_stored(lambda: child.store(str(ending["path"])), self._claimed)
+        with tracing.span("upload"):
+            entries = until_stored(lambda: child.store(str(ending["path"])), self._claimed)
         lease, kind = self._lease, self._kind
         result = {"metrics": ending.get("metrics", {}), "step": ending.get("step")}
         self._ledger.finish(

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
+from simorgh_shared import tracing
 from simorgh_shared.domain.jobs import Outcome
 from simorgh_shared.queue import endings
 from simorgh_shared.queue.endings import Exit
@@ -69,6 +70,7 @@ class Ledger:
 
         event = self.persist(write_both)
         self.publish([event])
+        tracing.current().set("simorgh.status", event.type)
         log.info("attempt_ended", job_id=event.job_id, attempt=event.attempt, status=event.type)
 
     def fail(self, lease: Lease, code: str, params: dict[str, Any]) -> None:

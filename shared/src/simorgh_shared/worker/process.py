@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import psutil
 from sqlalchemy.orm import Session, sessionmaker
 
+from simorgh_shared import tracing
 from simorgh_shared.monitoring.processor_time import ProcessorTime
 from simorgh_shared.queue.endings import Exit
 from simorgh_shared.spawning import Spawner, torch_child_environment
@@ -111,15 +112,18 @@ class LocalLauncher:
         folder = self._work_dir / job_id / str(attempt)
         folder.mkdir(parents=True)
         try:
-            for name, files in plan.inputs.items():
-                self._materialise(folder, name, files)
-            lie_at = self._fetch(folder / "inputs" / "incoming", plan.incoming)
+            with tracing.span("materialise"):
+                for name, files in plan.inputs.items():
+                    self._materialise(folder, name, files)
+                lie_at = self._fetch(folder / "inputs" / "incoming", plan.incoming)
             _write_json(folder / "run.json", plan.run)
             _write_json(folder / "control.json", {"desired_state": "run", "drain": False, "checkpoint_request": 0})
             (folder / "events.jsonl").touch()
             process = self._spawner.spawn(
                 [sys.executable, "-m", plan.module, str(folder)],
-                environment=torch_child_environment(os.environ) | {"CUDA_VISIBLE_DEVICES": ",".join(plan.devices)},
+                environment=torch_child_environment(os.environ)
+                | {"CUDA_VISIBLE_DEVICES": ",".join(plan.devices)}
+                | _trace_variable(),
                 log_path=folder / "child.log",
                 folder=folder,
             )
@@ -223,6 +227,12 @@ class LocalRun:
         """Delete its files."""
         self._events.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _trace_variable() -> dict[str, str]:
+    """So that a child's libraries, should they keep traces, keep them below ours."""
+    parent = tracing.current().traceparent
+    return {} if parent is None else {"TRACEPARENT": parent}
 
 
 def forbid_inspection() -> None:

@@ -3,11 +3,13 @@
 It never imports what a child runs.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
 
+from simorgh_shared import tracing
 from simorgh_shared.domain.errors import AppError, UnavailableError
 from simorgh_shared.domain.jobs import Outcome
 from simorgh_shared.queue import endings, leases
@@ -38,6 +40,17 @@ class Runner:
 
     def run(self, lease: Lease) -> None:
         """Run one attempt. Whatever happens, the job's row is left in a state that someone goes on from."""
+        now = time.time()
+        tracing.record("queued", parent=lease.traceparent, begun_s=now - lease.waited_s, ended_s=now)
+        told: tracing.Attributes = {
+            "simorgh.job_id": lease.job_id,
+            "simorgh.attempt": lease.attempt,
+            "simorgh.queue": lease.queue,
+        }
+        with tracing.span(f"attempt {lease.type}", told, parent=lease.traceparent):
+            self._run(lease)
+
+    def _run(self, lease: Lease) -> None:
         meter = Meter(lease, self.tariff)
         ledger = replace(self.ledger, meter=meter)
         with figures.running(lease), Heartbeat(ledger.sessions, lease, ledger.times, meter) as heart:

@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from redis import Redis
 from sqlalchemy.orm import Session, sessionmaker
 
-from simorgh_shared import exposition, health
+from simorgh_shared import exposition, health, tracing
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.jobs import Queue
 from simorgh_shared.monitoring.sampler import Sampled, Sampler
@@ -59,6 +59,7 @@ class Resources:
 def open_resources(program: str, settings: WorkerSettings, num_slots: int) -> Resources:
     """Connect to what the settings name. Nothing is asked of it yet."""
     forbid_inspection()
+    tracing.configure_tracing(program.removeprefix("simorgh-"))
     exposition.introduce(program.removeprefix("simorgh-"))
     exposition.show_folder("work", settings.work_dir)
     warnings.simplefilter("ignore", SecurityWarning)  # about pickles as root: our messages are JSON and empty
@@ -117,6 +118,7 @@ def serve(
     worker.join()
     worker.stop()
     sampler.stop()
+    tracing.flush()
     return exit_code
 
 

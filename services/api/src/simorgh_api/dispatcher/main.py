@@ -25,9 +25,10 @@ from simorgh_api.dispatcher.clearing import clear_uploads, sweep_incoming
 from simorgh_api.dispatcher.collecting import collect_blobs, sweep_parts
 from simorgh_api.dispatcher.listen import Listener
 from simorgh_api.dispatcher.ring import needs, ring
+from simorgh_api.dispatcher.ring_spans import RingSpans
 from simorgh_api.dispatcher.settings import DispatcherSettings
 from simorgh_api.usecases import monitoring
-from simorgh_shared import exposition, health
+from simorgh_shared import exposition, health, tracing
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.logging import configure_logging
@@ -78,6 +79,7 @@ class Dispatcher:
         self._next_clearing = time.monotonic()
         self._next_look = time.monotonic()
         self._stopped = threading.Event()
+        self._rings = RingSpans()
 
     def heard(self, channel: str, payload: str) -> None:
         """Something was notified."""
@@ -143,11 +145,13 @@ class Dispatcher:
             advanced = parents.advance(session)
         with self._sessions() as session:
             wanted = needs(session)
+            self._rings.look(session)
             if time.monotonic() >= self._next_look:
                 self._next_look = time.monotonic() + _LOOK_S
                 depths.DEPTHS.last = depths.read(session)
         if wanted:
             _RINGS.inc(ring(self._doorbell, wanted))
+        self._rings.tell(wanted)
         self._publisher.publish(reaped)
         self._publisher.tell(advanced)
         if time.monotonic() >= self._next_collection:
@@ -185,6 +189,7 @@ def main() -> None:
     settings = DispatcherSettings()
     configure_logging("dispatcher", settings.log_level)
     exposition.introduce("dispatcher")
+    tracing.configure_tracing("dispatcher")
     dispatcher = Dispatcher(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: dispatcher.stop())
@@ -198,6 +203,7 @@ def main() -> None:
     log.info("dispatcher_ready")
     dispatcher.run()
     sampler.stop()
+    tracing.flush()
     listener.stop()
 
 

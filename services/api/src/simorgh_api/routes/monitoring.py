@@ -56,5 +56,6 @@ async def stream_metrics(
         with sessions() as session:
             return watcher.may_go_on(session)
 
-    lines = follow(request.app.state.snapshots, min(every_s, 60.0), request.is_disconnected, may_go_on)
+    state = request.app.state
+    lines = follow(state.snapshots, every_s, request.is_disconnected, may_go_on, lambda: state.broadcast.is_draining)
     return StreamingResponse(lines, media_type="text/event-stream", headers=SSE_HEADERS)
