@@ -10,6 +10,7 @@ from simorgh_api.dispatcher.settings import DispatcherSettings
 from simorgh_api.settings import ApiSettings
 from simorgh_cli.processes import SERVICES, TORCH_ENVIRONMENT, Service
 from simorgh_inference.settings import RegistrySettings, ServerSettings
+from simorgh_shared.backup.settings import BackupSettings
 from simorgh_shared.settings import DatabaseSettings, LeaseSettings, MigrationSettings
 from simorgh_trainer.settings import TrainerSettings
 from simorgh_voice.settings import VoiceSettings
@@ -22,6 +23,7 @@ SETTINGS: dict[str, tuple[type[BaseSettings], ...]] = {
     "simorgh-voice": (VoiceSettings,),
     "simorgh-inference": (ServerSettings, RegistrySettings),
     "simorgh-migrate": (MigrationSettings,),
+    "simorgh-backup": (BackupSettings,),
 }
 IMAGES = {
     "simorgh-api": "api",
@@ -83,7 +85,10 @@ def test_the_migration_gets_the_owner_and_nobody_else_does() -> None:
         "migrate",
         "backup",
     }
-    assert found["migrate"].variables - NOT_SETTINGS <= _names(SETTINGS["simorgh-migrate"])
+    for name in ("migrate", "backup"):
+        known = SETTINGS[found[name].command[0]]
+        assert found[name].variables - NOT_SETTINGS <= _names(known)
+        assert _names(known, required=True) <= found[name].variables
 
 
 @pytest.mark.parametrize(

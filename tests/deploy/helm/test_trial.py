@@ -18,6 +18,8 @@ import pytest
 import redis
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from simorgh_cli.backing import postgres, seaweed, valkey
 from simorgh_cli.backing.servers import BackingServers
@@ -103,7 +105,7 @@ def test_valkey_takes_its_configuration_and_asks_for_the_password(tmp_path: Path
         with redis.Redis.from_url(address) as client:
             assert client.config_get("appendonly") == {"appendonly": "yes"}
             assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
-        with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+        with redis.Redis(port=port, retry=Retry(NoBackoff(), 0)) as stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
 
 
