@@ -26,7 +26,6 @@ sys.path[:0] = [str(ROOT / "deploy" / part) for part in ("images", "compose", "t
 import bases  # noqa: E402 (the rooms of this trial are no packages)
 import build  # noqa: E402
 import engine  # noqa: E402
-import journey  # noqa: E402
 from stack import Stack  # noqa: E402
 
 _KILL_AT_STEP = 25  # between the saves at 20 and 30
@@ -101,6 +100,8 @@ def try_out(running: engine.Engine, folder: Path, whisper: Path | None) -> dict[
 
 def use(stack: Stack, folder: Path, whisper: Path | None, told: dict[str, Any]) -> None:
     """The newcomer's way, with one run undisturbed, and one with everything going wrong that may."""
+    import journey  # OpenAI's client takes seconds to load: only where there is an engine
+
     shutil.rmtree(folder, ignore_errors=True)
     traveller = journey.Traveller(stack.url, folder)
     journey.sign_in(traveller)
@@ -144,7 +145,7 @@ def look(stack: Stack) -> list[str]:
     ]
     address = f"http://127.0.0.1:{stack.ports['PROMETHEUS']}/api/v1/query?query=up"
     with urllib.request.urlopen(address, timeout=10) as answer:
-        up = {each["metric"]["service"]: each["value"][1] for each in json.load(answer)["data"]["result"]}
+        up = {each["metric"]["process"]: each["value"][1] for each in json.load(answer)["data"]["result"]}
     expected = {"api", "dispatcher", "trainer-cpu", "io", "inference", "voice-cpu"}
     faults += [f"Prometheus does not reach {name}" for name in sorted(expected) if up.get(name) != "1"]
     return faults + over_tls(stack)
