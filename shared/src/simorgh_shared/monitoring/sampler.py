@@ -66,7 +66,7 @@ class Sampler:
         self._write(sa.text("UPDATE hardware_sources SET ended_at = clock_timestamp() WHERE name = :name"), [{}])
 
     def _run(self) -> None:
-        told = facts().model_dump_json()
+        told, started = facts().model_dump_json(), time.time()
         while not self._stopped.is_set():
             begun = time.monotonic()
             sample = self._machine.look()
@@ -77,6 +77,7 @@ class Sampler:
                 "facts": told,
                 "sample": sample.model_dump_json(),
                 "every_s": self._every_s,
+                "started": started,
             }
             rows = [ring.add(time.time(), values) for ring in self._rings]
             if self._write(_LATEST, [latest]):
@@ -103,10 +104,10 @@ class Sampler:
 _CHEAP = sa.text("SET LOCAL synchronous_commit = off")  # a crash may cost the last point
 _LATEST = sa.text(
     """
-    INSERT INTO hardware_sources AS s (name, node, service, facts, sample, every_s)
-    VALUES (:name, :node, :service, CAST(:facts AS jsonb), CAST(:sample AS jsonb), :every_s)
+    INSERT INTO hardware_sources (name, node, service, facts, sample, every_s, started_at)
+    VALUES (:name, :node, :service, CAST(:facts AS jsonb), CAST(:sample AS jsonb), :every_s, to_timestamp(:started))
     ON CONFLICT (name) DO UPDATE SET node = excluded.node, facts = excluded.facts, sample = excluded.sample,
-        every_s = excluded.every_s, at = clock_timestamp(), ended_at = NULL
+        every_s = excluded.every_s, started_at = excluded.started_at, at = clock_timestamp(), ended_at = NULL
     """
 )
 _HISTORY = sa.text(
