@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from rolling_restart import ROWS, TINY, note, wait
+from people import ROWS, TINY, note, wait
 
 from simorgh_cli.environment import script
 from simorgh_cli.platform import Platform, running_platform
@@ -64,7 +64,7 @@ def main() -> int:
                 "went_on": any(event["type"] == "resumed" for event in events(client, active)),
             }
             again = losses(client, active)
-            found["losses_kept"] = all(again.get(step) == loss for step, loss in logged.items())
+            found["losses_kept"] = bool(logged) and all(again.get(step) == loss for step, loss in logged.items())
     told = {"backup_s": backup_s, "restore_s": restore_s, "files_damaged": damaged, "losses": len(again), **found}
     print(json.dumps(told))
     return 0 if not damaged and all(found.values()) else 1
@@ -137,7 +137,7 @@ def events(client: httpx.Client, run_id: str) -> list[dict[str, Any]]:
 def losses(client: httpx.Client, run_id: str) -> dict[int, float]:
     """The loss of each step that was logged."""
     told = [event["payload"] for event in events(client, run_id) if event["type"] == "metrics"]
-    return {point["step"]: point["loss"] for point in told if "loss" in point}
+    return {point["step"]: point["values"]["loss"] for point in told if point["values"].get("loss") is not None}
 
 
 def answer(client: httpx.Client, model: str) -> str:

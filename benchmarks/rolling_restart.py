@@ -8,7 +8,8 @@ know both gateways, and go on at the other one. Then the newer release migrates,
 started again by the newer release, and after that by the older one, on the newer schema: a rollback.
 
 It prints one line of JSON and exits with 1 where a claim does not hold: no accepted job is lost or done twice, events
-come without gap or repeat, no answer is broken off, and no 5xx comes but 503 with Retry-After.
+come without gap or repeat, no answer is broken off, no 5xx comes but 503 with Retry-After, and workers did hand runs
+over. At the end two controls have to be found: gateways that are killed, and an event that is missing.
 """
 
 import argparse
@@ -19,149 +20,20 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from itertools import count, cycle
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psycopg
+from people import ENDS_WITHIN_S, ROWS, Watch, chat, follow, note, speak, train, upload, wait
 from releases import Process, Release, before_the_newest_migration, drop, migrate, release
 
 from simorgh_cli.backing.ports import choose_free
 from simorgh_cli.backing.servers import BackingServers
 
-ROWS = [{"question": f"پرسش شماره {n} چیست؟", "answer": f"پاسخ شماره {n} این است."} for n in range(40)]
-TINY = {
-    "modelName": "simorgh-2m", "method": "pretrain", "batchSize": 2, "sequenceLength": 64, "vocabSize": 300,
-    "learningRate": 1e-3, "loggingSteps": 1, "saveSteps": 20, "evalSteps": 1000, "threads": 1, "epochs": 10_000,
-}  # fmt: skip
 _BETWEEN_S = 4.0
-_ENDS_WITHIN_S = 600.0
-
-
-@dataclass
-class Watch:
-    """What clients met."""
-
-    addresses: Sequence[str]
-    headers: dict[str, str] = field(default_factory=dict)
-    answers: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-    jobs: set[str] = field(default_factory=set)
-    """Accepted: they have to end well."""
-    over: threading.Event = field(default_factory=threading.Event)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, what: str, wrong: str | None = None) -> None:
-        """Count something; `wrong` says what a claim is broken by."""
-        with self.lock:
-            self.answers[what] += 1
-            if wrong is not None:
-                self.wrong.append(f"{what}: {wrong}"[:400])
-
-    def call(self, what: str, method: str, path: str, **more: Any) -> httpx.Response:
-        """One request, repeated at the other address until somebody answers it. 503 says when to come again."""
-        for address in cycle(self.addresses):
-            try:
-                with httpx.Client(base_url=address, headers=self.headers, timeout=90) as client:
-                    answer = client.request(method, path, **more)
-            except httpx.TransportError:
-                self.note(f"{what} refused")
-                time.sleep(0.2)
-                continue
-            self.judge(what, answer)
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                return answer
-            time.sleep(min(float(answer.headers.get("retry-after", "1")), 5.0))
-        raise AssertionError("cycle has no end")
-
-    def judge(self, what: str, answer: httpx.Response) -> None:
-        """Whether an answer may come in a restart."""
-        told = answer.status_code < 500 or (answer.status_code == 503 and "retry-after" in answer.headers)
-        self.note(f"{what} {answer.status_code}", None if told else answer.read().decode(errors="replace"))
-
-
-def chat(watch: Watch, model: str, number: int) -> None:
-    """Ask again and again, streamed, each gateway by turns. An answer that has begun has to end."""
-    body = {"model": model, "messages": [{"role": "user", "content": "پرسش"}], "max_tokens": 48, "stream": True}
-    for turn in count(number):
-        if watch.over.is_set():
-            return
-        address = watch.addresses[turn % len(watch.addresses)]
-        last, has_begun = "", False
-        try:
-            with (
-                httpx.Client(base_url=address, headers=watch.headers, timeout=90) as client,
-                client.stream("POST", "/v1/chat/completions", json=body) as answer,
-            ):
-                watch.judge("chat", answer)
-                has_begun = answer.status_code == httpx.codes.OK
-                if not has_begun:
-                    time.sleep(min(float(answer.headers.get("retry-after", "1")), 2.0))
-                for line in answer.iter_lines():
-                    last = line or last
-        except httpx.TransportError as error:
-            watch.note("chat broken off" if has_begun else "chat refused", repr(error) if has_begun else None)
-            continue
-        if has_begun and last != "data: [DONE]":
-            watch.note("chat broken off", last)
-
-
-def follow(watch: Watch, job_id: str) -> None:
-    """Read a job's events to its end, at one gateway and the other, as an EventSource does."""
-    seen = 0
-    for address in cycle(watch.addresses):
-        try:
-            with (
-                httpx.Client(base_url=address, headers=watch.headers, timeout=30) as client,
-                client.stream("GET", f"/api/jobs/{job_id}/stream", headers={"last-event-id": str(seen)}) as answer,
-            ):
-                watch.judge("stream", answer)
-                for line in answer.iter_lines():
-                    if line.startswith("id: "):
-                        if int(line[4:]) != seen + 1:
-                            watch.note("event", f"{line} after {seen}")
-                        seen = int(line[4:])
-                    if line in ("event: succeeded", "event: failed", "event: cancelled"):
-                        watch.note(f"stream to the end ({line[7:]})")
-                        return
-        except httpx.TransportError:
-            watch.note("stream cut")
-        time.sleep(0.3)
-
-
-def upload(watch: Watch) -> None:
-    """Send datasets, each of which a job looks through."""
-    while not watch.over.wait(1.0):
-        rows = [*ROWS, {"question": secrets.token_hex(8), "answer": "."}]
-        data = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-        name = f"{secrets.token_hex(4)}.jsonl"
-        watch.call("upload", "POST", "/api/datasets/upload", files={"dataset": (name, data)})
-
-
-def speak(watch: Watch) -> None:
-    """Have texts spoken, and wait for each."""
-    body = {"model": "espeak", "voice": "espeak:fa", "input": "سیمرغ سی مرغ است.", "response_format": "wav"}
-    while not watch.over.wait(0.5):
-        answer = watch.call("speech", "POST", "/v1/audio/speech", json=body)
-        if answer.status_code != httpx.codes.OK:
-            watch.note("speech", answer.text)
-
-
-def train(watch: Watch, dataset_id: str, steps: int) -> str:
-    """Start a run; its id. A request whose answer is lost is sent again by its key."""
-    key = {"idempotency-key": secrets.token_hex(8)}
-    body = TINY | {"dataset": dataset_id, "maxSteps": steps}
-    answer = watch.call("train", "POST", "/api/train/start", json=body, headers=key)
-    if answer.is_error:
-        raise RuntimeError(answer.text[:1_000])
-    run_id = str(answer.json()["data"]["runId"])
-    watch.jobs.add(run_id)
-    return run_id
+_LEAST_HANDED_OVER = 2
+"""The trainer is restarted twice, each time in the middle of a run."""
 
 
 def processes(folder: Path, shared: dict[str, str]) -> list[Process]:
@@ -220,16 +92,6 @@ def prepared(watch: Watch) -> tuple[str, str]:
     return dataset_id, str(model)
 
 
-def wait(claim: Callable[[], Any], within_s: float = _ENDS_WITHIN_S) -> Any:
-    """What the claim gives, once it gives something."""
-    deadline = time.monotonic() + within_s
-    while not (found := claim()):
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"{within_s:.0f} s passed")
-        time.sleep(0.3)
-    return found
-
-
 @contextmanager
 def working(watch: Watch, model: str, runs: Sequence[str]) -> Iterator[None]:
     """Everybody works meanwhile; followers go on to the ends of their runs."""
@@ -244,7 +106,7 @@ def working(watch: Watch, model: str, runs: Sequence[str]) -> Iterator[None]:
     for thread in clients:
         thread.join(120)
     for thread in followers:
-        thread.join(_ENDS_WITHIN_S)
+        thread.join(ENDS_WITHIN_S)
 
 
 def restart_all(all_processes: Sequence[Process], by: Release) -> dict[str, float]:
@@ -258,9 +120,14 @@ def restart_all(all_processes: Sequence[Process], by: Release) -> dict[str, floa
     return took
 
 
-def lost_jobs(url: str) -> list[str]:
-    """Jobs that did not end well, and those that ended twice or whose events have gaps."""
+def lost_jobs(url: str, spoil: str | None = None) -> list[str]:
+    """Jobs that did not end well, and those that ended twice or whose events have gaps.
+
+    `spoil` is a statement that goes before and is undone: a control.
+    """
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        if spoil is not None:
+            connection.execute(spoil.encode())
         rows = connection.execute(
             """
             SELECT j.id || ' ' || j.type || ' ' || j.status || coalesce(' ' || (j.error ->> 'message'), '') FROM jobs j
@@ -268,12 +135,31 @@ def lost_jobs(url: str) -> list[str]:
                 OR (SELECT count(*) FROM job_events e WHERE e.job_id = j.id AND type = 'succeeded') <> 1
             """
         ).fetchall()
+        connection.rollback()
     return [str(row[0]) for row in rows]
 
 
-def note(text: str) -> None:
-    """A line about what happens."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+def num_handed_over(url: str) -> int:
+    """Attempts that a worker gave back because it ended."""
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        row = connection.execute("SELECT count(*) FROM attempts WHERE outcome = 'drained'").fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
+def killed_gateways_are_found(everything: Sequence[Process], watch: Watch, model: str) -> bool:
+    """The control: a gateway that does not let answers end breaks some off, and the clients here notice it."""
+    seen = Watch(watch.addresses, watch.headers)
+    clients = [threading.Thread(target=chat, args=(seen, model, number), daemon=True) for number in range(4)]
+    for client in clients:
+        client.start()
+    wait(lambda: seen.answers["chat 200"] > len(clients))
+    for process in everything[: len(watch.addresses)]:
+        process.kill()
+    seen.over.set()
+    for client in clients:
+        client.join(120)
+    return seen.answers["chat broken off"] > 0
 
 
 def main() -> int:
@@ -308,17 +194,21 @@ def main() -> int:
             with suppress(RuntimeError):
                 wait(lambda: not lost_jobs(servers.endpoints().database_url))
             lost = lost_jobs(servers.endpoints().database_url)
+            handed_over = num_handed_over(servers.endpoints().database_url)
+            spoilt = lost_jobs(owner["SIMORGH_DATABASE_OWNER_URL"], "DELETE FROM job_events WHERE type = 'succeeded'")
+            controls = {"killed": killed_gateways_are_found(everything, watch, model), "missing_event": bool(spoilt)}
         finally:
             for process in everything:
                 process.kill()
             servers.stop()
             drop(folder / "older")
     told = {
-        "older": commit[:12], "forth_s": forth, "back_s": back, "jobs_lost": lost, "wrong": watch.wrong[:20],
+        "older": commit[:12], "forth_s": forth, "back_s": back, "jobs_lost": lost, "handed_over": handed_over,
+        "controls_found": controls, "wrong": watch.wrong[:20],
         "answers": dict(sorted(watch.answers.items())),
     }  # fmt: skip
     print(json.dumps(told, ensure_ascii=False))
-    return 1 if lost or watch.wrong else 0
+    return 1 if lost or watch.wrong or handed_over < _LEAST_HANDED_OVER or not all(controls.values()) else 0
 
 
 if __name__ == "__main__":
