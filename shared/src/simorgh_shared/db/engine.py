@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, sessionmaker
 
-from simorgh_shared.db.timing import watch
+from simorgh_shared.db.timing import TimedCursor, watch
 
 
 def make_engine(url: str, *, pool_size: int = 10, options: Sequence[str] = (), name: str = "simorgh") -> sa.Engine:
@@ -19,6 +19,7 @@ def make_engine(url: str, *, pool_size: int = 10, options: Sequence[str] = (), n
         connect_args={
             "connect_timeout": 5,
             "application_name": name,
+            "cursor_factory": TimedCursor,
             "options": " ".join(f"-c {option}" for option in options),
             # A silent network must not hold a heartbeat for minutes.
             "keepalives_idle": 5,

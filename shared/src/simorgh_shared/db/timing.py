@@ -3,14 +3,16 @@
 import time
 import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import Self
 
 import psycopg
 import sqlalchemy as sa
 from prometheus_client import REGISTRY, Counter, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy.engine import Connection, ExceptionContext
+from psycopg.abc import Params, QueryNoTemplate
+from psycopg.rows import TupleRow
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import QueuePool
 
 _SECONDS = Histogram(
@@ -23,7 +25,6 @@ _FAILURES = Counter(
     "Statements that failed because the database was not there, or because they took too long or met a deadlock",
     ["reason"],
 )
-_BEGAN = "simorgh_began"
 _LATE = ("55P03", "57014", "40P01")
 """PostgreSQL's codes for a lock that was not had in time, a statement that took too long, and a deadlock."""
 _limits: "weakref.WeakKeyDictionary[sa.Engine, int]" = weakref.WeakKeyDictionary()
@@ -32,20 +33,39 @@ for _reason in ("silent", "late"):
     _FAILURES.labels(_reason)
 
 
+class TimedCursor(psycopg.Cursor[TupleRow]):
+    """Times what it executes. SQLAlchemy's events before and after a statement would cost six times as much."""
+
+    def execute(  # type: ignore[override]  # SQLAlchemy gives strings, never templates
+        self,
+        query: QueryNoTemplate,
+        params: Params | None = None,
+        *,
+        prepare: bool | None = None,
+        binary: bool | None = None,
+    ) -> Self:
+        """As its base class."""
+        began = time.perf_counter()
+        try:
+            return super().execute(query, params, prepare=prepare, binary=binary)
+        finally:
+            _SECONDS.observe(time.perf_counter() - began)
+
+    def executemany(  # type: ignore[override]
+        self, query: QueryNoTemplate, params_seq: Iterable[Params], *, returning: bool = False
+    ) -> None:
+        """As its base class; all of it counts as one."""
+        began = time.perf_counter()
+        try:
+            super().executemany(query, params_seq, returning=returning)
+        finally:
+            _SECONDS.observe(time.perf_counter() - began)
+
+
 def watch(engine: sa.Engine, most_connections: int) -> None:
-    """Time the statements of an engine, and show its pool."""
+    """Show the pool of an engine, and count what fails in it."""
     _limits[engine] = most_connections
-    sa.event.listen(engine, "before_cursor_execute", _begin)
-    sa.event.listen(engine, "after_cursor_execute", _end)
     sa.event.listen(engine, "handle_error", _fail)
-
-
-def _begin(connection: Connection, *_: Any) -> None:
-    connection.info[_BEGAN] = time.perf_counter()
-
-
-def _end(connection: Connection, *_: Any) -> None:
-    _SECONDS.observe(time.perf_counter() - connection.info[_BEGAN])
 
 
 def _fail(context: ExceptionContext) -> None:
