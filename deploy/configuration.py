@@ -42,6 +42,10 @@ OTHERS = {
     "SIMORGH_API_KEY": ("command line", "A key to use in place of signing in. Secret."),
     "SIMORGH_PASSWORD": ("command line", "The password of `simorgh login`, where there is no terminal. Secret."),
     "SIMORGH_DATA_DIR": ("command line", "The folder of `simorgh up`; `./data` else."),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": (
+        "every process",
+        "Where traces go; none: there are none. OpenTelemetry's other variables hold too ([monitoring](monitoring.md)).",
+    ),
     "SIMORGH_PARENT_PID": ("children", "Set by a process for the children that it starts, so that they end with it."),
 }
 """Read without a settings class."""

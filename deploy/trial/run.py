@@ -26,6 +26,7 @@ sys.path[:0] = [str(ROOT / "deploy" / part) for part in ("images", "compose", "t
 import bases  # noqa: E402 (the rooms of this trial are no packages)
 import build  # noqa: E402
 import engine  # noqa: E402
+import sbom  # noqa: E402
 from stack import Stack  # noqa: E402
 
 _KILL_AT_STEP = 25  # between the saves at 20 and 30
@@ -46,7 +47,7 @@ def main() -> int:
         tools = engine.unpack_tools(folder)
         before = engine.traces(engine.tool_environment(tools))
         with engine.running(folder) as running:
-            told = try_out(running, folder, arguments.whisper)
+            told = try_out(running, folder, arguments.whisper and arguments.whisper.resolve())
     except engine.NoEngineError as error:
         say(f"No container engine can be had here: {error}")
         return engine.NO_ENGINE
@@ -76,6 +77,10 @@ def try_out(running: engine.Engine, folder: Path, whisper: Path | None) -> dict[
     told["own_mb"] = {name: round(own / 1e6) for name, (_, own) in sizes.items()}
     if sizes[build.tag(build.PLAIN)][1] > build.MOST_API_BYTES:
         told["faults"].append("the gateway's image is too large")
+    bills = {image: bill(running, image) for image in build.IMAGES}
+    told["packages"] = {image: len(names) for image, names in bills.items()}
+    if "torch" in bills[build.PLAIN] or "torch" not in bills["voice"]:
+        told["faults"].append("a bill of materials tells wrongly where torch is")
     stack = Stack(running, folder, profiles="tls")
     try:
         say("Starting the platform …")
@@ -96,6 +101,12 @@ def try_out(running: engine.Engine, folder: Path, whisper: Path | None) -> dict[
         if names:
             told["faults"].append(f"left behind: {kind}s {names}")
     return told
+
+
+def bill(running: engine.Engine, image: str) -> set[str]:
+    """The packages that an image's bill of materials tells."""
+    told = running.says("run", "--rm", "--read-only", "--network", "none", build.tag(image), "cat", sbom.BILL)
+    return {component["name"] for component in json.loads(told)["components"]}
 
 
 def use(stack: Stack, folder: Path, whisper: Path | None, told: dict[str, Any]) -> None:

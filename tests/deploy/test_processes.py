@@ -23,7 +23,7 @@ IMAGES = {"api": "api", "dispatcher": "api", "migrate": "api", "backup": "api", 
     "voice-gpu": "voice",
 }
 # In pods these come from the node, from limits, or are left to their defaults; compose has its own ways.
-CHART_ALONE = {"SIMORGH_NODE_NAME", "PYTHONUNBUFFERED", "OMP_NUM_THREADS", "SIMORGH_DATABASE_DIRECT_URL"}
+CHART_ALONE = {"SIMORGH_NODE_NAME", "HOME", "PYTHONUNBUFFERED", "OMP_NUM_THREADS", "SIMORGH_DATABASE_DIRECT_URL"}
 CHART_ALONE |= {"SIMORGH_VERIFICATION_KEYS", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 COMPOSE_ALONE = {"SIMORGH_CORS_ORIGINS", "SIMORGH_S3_PUBLIC_URL"}
 
