@@ -82,6 +82,8 @@ http://{{ include "simorgh.fullname" . }}-seaweedfs:8333
   value: {{ .Values.logLevel }}
 - name: PYTHONUNBUFFERED
   value: "1"
+- name: HOME
+  value: /tmp  # the user has none, and the root is read-only
 {{- with .Values.telemetry.otlpEndpoint }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}
@@ -117,10 +119,10 @@ http://{{ include "simorgh.fullname" . }}-seaweedfs:8333
 {{- range $process.needs }}
 {{- include "simorgh.environment.of" (list $root .) }}
 {{- end }}
-{{- if $process.queues }}
-{{- /* All of the pod's time to give its work back, but for what starting to end and ending take. */}}
+{{- /* All of the pod's time to give work back or to answer, but for preStop's 10 s and for what ending itself takes. */}}
+{{- if or $process.queues (eq $process.port.name "http") }}
 - name: SIMORGH_DRAIN_GRACE_S
-  value: {{ sub (int $values.terminationGracePeriodSeconds) 10 | quote }}
+  value: {{ sub (int $values.terminationGracePeriodSeconds) (ternary 20 10 (eq $process.port.name "http")) | quote }}
 {{- end }}
 {{- if $process.torch }}
 - name: OMP_WAIT_POLICY
