@@ -56,6 +56,9 @@ test: $(STAMP) $(WHISPER)/model.bin $(TEST_HELM) check ## Lint, types, import ru
 	SIMORGH_TEST_WHISPER=$(CURDIR)/$(WHISPER) SIMORGH_TEST_HELM=$${SIMORGH_TEST_HELM:-$(CURDIR)/$(HELM)} PYTHONPATH=$(CURDIR)/tests/house/lines $(BIN)/pytest -q -n $(TEST_PROCESSES) --dist loadfile
 	@$(BIN)/python -m tests.house.lines_report
 
+test-gpu: $(STAMP) ## The tests that need a GPU; elsewhere they are left out
+	$(BIN)/pytest -q -m gpu
+
 signed-in: $(STAMP)
 	@$(BIN)/simorgh login --local --if-needed || { echo "\`make up\` must run in another terminal first, or you must be signed in elsewhere (simorgh login)."; exit 1; }
 
@@ -127,7 +130,7 @@ compose-up: ## Start the platform by compose and wait until all is healthy (afte
 compose-down: ## End it; data stay
 	cd deploy/compose && $(COMPOSE) --profile '*' down
 
-deploy-test: $(STAMP) $(WHISPER)/model.bin ## Build, start, use, hurt and end the platform as containers (root on Debian; an hour on 2 cores, 25 GB; exits with 77 where no engine can be had)
+deploy-test: $(STAMP) $(WHISPER)/model.bin ## Build, start, use, hurt and end the platform as containers (root on Debian; a quarter of an hour, 20 GB; exits with 77 where no engine can be had)
 	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python deploy/trial/run.py --whisper $(WHISPER)
 
 trial-large-upload: $(STAMP) ## Send 5 GB straight to storage with a client that is killed twice, and wait for its statistics (20 GB of disk, half an hour)
@@ -191,6 +194,9 @@ dashboards: $(STAMP) ## Write Grafana's dashboards from their source, and the ch
 $(VENV)/observe/usr/bin/promtool: | $(STAMP)
 	mkdir -p $(VENV)/observe
 	-cd $(VENV)/observe && apt-get download prometheus && dpkg -x prometheus_*.deb .
+
+bench-gpu: $(STAMP) ## Training and serving on a GPU beside Hugging Face's Trainer and generate (needs one, and accelerate for the Trainer)
+	$(BIN)/python benchmarks/gpu.py
 
 lock: ## Compile constraints.txt anew from the distributions (needs .venv with uv)
 	$(BIN)/python -c "import tomllib, sys; [print(d) for f in sys.argv[1:] for p in [tomllib.load(open(f, 'rb'))['project']] \
