@@ -62,6 +62,20 @@ _SEEDS = {
     "conversations": "INSERT INTO conversations (id, project_id, user_id, model) VALUES ('c', 'p', 'u', 'm')",
     "messages": "INSERT INTO messages (id, conversation_id, position, role, content, direction)"
     f" SELECT 'msg' || n, 'c', n, 'user', 'x', 'rtl' FROM generate_series(1, {_MANY_ROWS}) n",
+    "blob_deletions": "INSERT INTO blob_deletions (key, sha256) VALUES ('x', 'y')",
+    "stale_writes": "INSERT INTO stale_writes (job_id, lease_token, operation) VALUES ('j1', 't', 'x')",
+    "stream_tickets": "INSERT INTO stream_tickets (ticket_hash, session_id, user_id, project_id, stream, first_use_by,"
+    " expires_at) VALUES ('t', 's', 'u', 'p', 'x', now(), now())",
+    "project_quotas": "INSERT INTO project_quotas (project_id) VALUES ('p')",
+    "uploads": "INSERT INTO uploads (id, project_id, purpose, name, bytes, part_bytes, key, storage_id)"
+    " VALUES ('u', 'p', 'dataset', 'x', 1, 1, 'incoming/x', 'x')",
+    "transcripts": "INSERT INTO transcripts (job_id, project_id, task, duration_s, text, segments)"
+    " VALUES ('j1', 'p', 'transcribe', 1, '', '[]')",
+    "alias_changes": "INSERT INTO alias_changes (model_id, name, model_version_id) VALUES ('m', 'champion', 'v')",
+    "batch_answers": "INSERT INTO batch_answers VALUES ('j1', 1, false, '{}')",
+    "hardware_sources": "INSERT INTO hardware_sources (name, node, service, sample, every_s)"
+    " VALUES ('h', 'n', 'api', '{}', 1)",
+    "hardware_history": "INSERT INTO hardware_history VALUES ('h', 1, 1, now(), '{}')",
     "audit_events": "INSERT INTO audit_events (id, action, status, address, user_agent, request_id)"
     f" SELECT 'a' || n, 'x', 200, '', '', '' FROM generate_series(1, {_MANY_ROWS}) n",
 }
@@ -162,6 +176,8 @@ def test_each_migration_goes_both_ways_while_the_release_before_it_works(fresh_d
         migrate.upgrade(url, None, newer)
         assert catalogue(fresh_database) == after
         problems += [f"{newer}: {found}" for found in complaints(release, locks, newer)]
+    seed(fresh_database, seeded)
+    assert seeded - {"alembic_version"} == _SEEDS.keys(), "a new table needs rows here, else it is not looked at"
     assert not problems, "\n".join(problem[-400:] for problem in problems)
 
 
