@@ -106,10 +106,15 @@ class TestDrain:
 
 
 class TestExitWhenIdle:
-    def test_a_worker_that_never_got_a_job_ends(self, engine: Engine) -> None:
-        """R-DEPLOY-3: ScaledJobs; exit code 0, and off the list."""
+    def test_a_worker_that_never_got_a_job_ends_though_redis_is_silent(
+        self, engine: Engine, silent_server: str
+    ) -> None:
+        """R-DEPLOY-3: ScaledJobs; exit code 0, and off the list. Celery hangs then, and does not hold it up."""
+        before = engine.more_environment
+        engine.more_environment = before | {"SIMORGH_REDIS_URL": f"{silent_server.replace('http', 'redis')}/0"}
         begun = time.monotonic()
         worker = engine.start("simorgh_trainer.main", "--queues", "train.gpu", "--exit-when-idle", "0.5")
+        engine.more_environment = before
         assert worker.wait(30) == 0
         assert time.monotonic() - begun > 0.5
         assert engine.num_workers() == 0
