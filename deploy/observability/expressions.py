@@ -75,9 +75,9 @@ def _operands(expression: promql.Expr) -> Iterator[str]:
 def _names(expression: promql.Expr) -> Iterator[str]:
     match expression:
         case promql.VectorSelector():
-            yield expression.name
+            yield expression.name or ""  # one without a name is none that there is
         case promql.MatrixSelector():
-            yield expression.vector_selector.name
+            yield expression.vector_selector.name or ""
         case promql.BinaryExpr():
             yield from _names(expression.lhs)
             yield from _names(expression.rhs)

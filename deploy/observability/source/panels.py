@@ -47,14 +47,24 @@ class Section:
     panels: Sequence[Panel]
 
 
-def chart(title: str, says: str, unit: str, queries: Mapping[str, str], **more: float) -> Panel:
+def chart(
+    title: str,
+    says: str,
+    unit: str,
+    queries: Mapping[str, str],
+    *,
+    most: float | None = None,
+    bad_above: float | None = None,
+) -> Panel:
     """A chart over time."""
-    return Panel(title, says, unit, queries, **more)
+    return Panel(title, says, unit, queries, most=most, bad_above=bad_above)
 
 
-def number(title: str, says: str, unit: str, query: str, **more: float) -> Panel:
+def number(
+    title: str, says: str, unit: str, query: str, *, bad_above: float | None = None, bad_below: float | None = None
+) -> Panel:
     """The newest value, large."""
-    return Panel(title, says, unit, {"": query}, is_number=True, **more)
+    return Panel(title, says, unit, {"": query}, is_number=True, bad_above=bad_above, bad_below=bad_below)
 
 
 def quantiles(metric: str, by: str = "", where: str = "", of: Sequence[float] = (0.5, 0.95, 0.99)) -> dict[str, str]:
@@ -104,6 +114,7 @@ def _built(panel: Panel) -> Stat | Timeseries:
     for place, (legend_format, query) in enumerate(panel.queries.items()):
         target = Dataquery().expr(query).legend_format(legend_format or "__auto").ref_id(chr(ord("A") + place))
         built = built.with_target(target.instant() if panel.is_number else target.range())
+    assert isinstance(built, Stat | Timeseries)
     return built
 
 
