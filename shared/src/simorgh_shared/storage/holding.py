@@ -17,8 +17,8 @@ from simorgh_shared.domain.errors import ConflictError
 
 log = structlog.get_logger()
 _NAME = "backup"
-_FOR_S = 300.0
-_RENEWED_S = 60.0
+_FOR_S = 120.0
+_RENEWED_S = 20.0
 
 
 def is_held(session: Session) -> bool:
