@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 from importlib import metadata
 from pathlib import Path
 
 import psutil
 from deploy.observability.series import samples
-from prometheus_client import REGISTRY
+from prometheus_client import PROCESS_COLLECTOR, REGISTRY
 
 from simorgh_shared import exposition
 from simorgh_shared.exposition import look_at_children
@@ -47,7 +49,18 @@ class TestRender:
         exposition.introduce("io")
         assert not [name for name, _, _ in samples(exposition.render().decode()) if name.endswith("_created")]
 
-    def test_a_folder_that_is_shown_has_its_space_at_each_scrape(self, tmp_path: Path) -> None:
+    def test_a_program_shows_itself_its_children_and_no_file_is_read_for_a_scrape(self) -> None:
+        """In a busy gateway each file costs a scrape the interpreter's lock: a thread reads them before."""
+        exposition.introduce("io")
+        deadline = time.monotonic() + 20
+        while REGISTRY.get_sample_value("process_resident_memory_bytes") is None:
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.01)
+        assert PROCESS_COLLECTOR not in REGISTRY._collector_to_names
+        assert (REGISTRY.get_sample_value("process_cpu_seconds_total") or 0) > 0
+        assert REGISTRY.get_sample_value("simorgh_child_processes") is not None
+
+    def test_a_folder_that_is_shown_has_its_space(self, tmp_path: Path) -> None:
         exposition.show_folder("work", tmp_path)
         free = REGISTRY.get_sample_value("simorgh_folder_free_bytes", {"folder": "work"})
         size = REGISTRY.get_sample_value("simorgh_folder_size_bytes", {"folder": "work"})

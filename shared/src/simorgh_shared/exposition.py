@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
-from prometheus_client import REGISTRY, Gauge, disable_created_metrics, generate_latest
+from prometheus_client import PROCESS_COLLECTOR, REGISTRY, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -24,8 +24,6 @@ __all__ = ["CONTENT_TYPE", "introduce", "render", "show_folder"]
 _BUILD = Gauge(
     "simorgh_build_info", "Always 1; the labels say which program of which version this is", ["program", "version"]
 )
-_FOLDER_FREE = Gauge("simorgh_folder_free_bytes", "What the file system of a folder of ours still takes", ["folder"])
-_FOLDER_SIZE = Gauge("simorgh_folder_size_bytes", "What that file system holds in all", ["folder"])
 
 
 def introduce(program: str) -> None:
@@ -33,13 +31,12 @@ def introduce(program: str) -> None:
     # They are a series beside each counter and histogram, which no query of ours needs.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     _BUILD.labels(program, metadata.version("simorgh-shared")).set(1)
-    _CHILDREN.keep_looking()
+    _SYSTEM.keep_looking()
 
 
 def show_folder(name: str, path: Path) -> None:
-    """Tell at each scrape how much the file system of a folder still takes."""
-    _FOLDER_FREE.labels(name).set_function(lambda: shutil.disk_usage(path).free)
-    _FOLDER_SIZE.labels(name).set_function(lambda: shutil.disk_usage(path).total)
+    """Tell from now on how much the file system of a folder still takes."""
+    _SYSTEM.show_folder(name, path)
 
 
 def render() -> bytes:
@@ -73,51 +70,87 @@ def look_at_children(pid: int) -> Children:
     return Children(num_processes, num_bytes, cpu_s)
 
 
-class ChildrenCollector(Collector):
-    """Memory and processor time of all that this process has started.
+class SystemCollector(Collector):
+    """What the kernel knows: of this process, of all that it has started, of the folders that it fills.
 
-    A thread looks every few seconds. A look reads a file for each process of the machine, and gives the interpreter's
-    lock away with each: in a busy server a scrape that did so took a tenth of a second.
+    A thread looks every few seconds. A look reads files, some hundred on a machine with as many processes, and gives
+    the interpreter's lock away with each: in a busy gateway a scrape that did so took a tenth of a second.
     """
 
     def __init__(self) -> None:
-        self._last: Children | None = None
+        self._of_process: list[Metric] = []
+        self._children: Children | None = None
+        self._folders: dict[str, tuple[Path, int, int]] = {}
         self._most_cpu_s = 0.0
+        self._is_looking = False
 
     def keep_looking(self) -> None:
         """Begin to look; as long as the process lives."""
-        threading.Thread(target=self._look, name="children", daemon=True).start()
+        if not self._is_looking:
+            self._is_looking = True
+            REGISTRY.unregister(PROCESS_COLLECTOR)  # it is asked by us from now on
+            threading.Thread(target=self._look_again_and_again, name="system-figures", daemon=True).start()
+
+    def show_folder(self, name: str, path: Path) -> None:
+        """Show its space from now on."""
+        self._folders[name] = (path, *_space(path))
 
     def describe(self) -> Iterable[Metric]:
-        """Their names, without looking at a process."""
-        return self._families()
+        """The names, without looking at anything."""
+        return self._families().values()
 
     def collect(self) -> Iterable[Metric]:
         """What was seen last; nothing before the first look."""
-        processes, memory, cpu = self._families()
-        if self._last is not None:
-            processes.add_metric([], self._last.num_processes)
-            memory.add_metric([], self._last.resident_bytes)
-            cpu.add_metric([], self._most_cpu_s)
-        return processes, memory, cpu
+        families = self._families()
+        if self._children is not None:
+            families["processes"].add_metric([], self._children.num_processes)
+            families["memory"].add_metric([], self._children.resident_bytes)
+            families["cpu"].add_metric([], self._most_cpu_s)
+        for name, (_, free, size) in list(self._folders.items()):
+            families["free"].add_metric([name], free)
+            families["size"].add_metric([name], size)
+        return (*families.values(), *self._of_process)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Look once."""
+        self._of_process = list(PROCESS_COLLECTOR.collect())
+        children = look_at_children(os.getpid())
+        # One that ends between two reads is missed for a moment, and a counter never falls.
+        self._most_cpu_s = max(self._most_cpu_s, children.cpu_s)
+        self._children = children
+        for name, (path, *_) in list(self._folders.items()):
+            self.show_folder(name, path)
+
+    def _look_again_and_again(self) -> None:
         while True:
-            seen = look_at_children(os.getpid())
-            # One that ends between two reads is missed for a moment, and a counter never falls.
-            self._most_cpu_s = max(self._most_cpu_s, seen.cpu_s)
-            self._last = seen
+            self.look()
             time.sleep(_LOOK_S)
 
-    def _families(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, CounterMetricFamily]:
-        return (
-            GaugeMetricFamily("simorgh_child_processes", "Processes that this one started, and theirs"),
-            GaugeMetricFamily(
+    def _families(self) -> dict[str, GaugeMetricFamily | CounterMetricFamily]:
+        return {
+            "processes": GaugeMetricFamily("simorgh_child_processes", "Processes that this one started, and theirs"),
+            "memory": GaugeMetricFamily(
                 "simorgh_children_resident_memory_bytes", "What they hold in memory; shared pages count in each"
             ),
-            CounterMetricFamily("simorgh_children_cpu_seconds", "Processor time that they took, ended ones included"),
-        )
+            "cpu": CounterMetricFamily(
+                "simorgh_children_cpu_seconds", "Processor time that they took, ended ones included"
+            ),
+            "free": GaugeMetricFamily(
+                "simorgh_folder_free_bytes", "What the file system of a folder of ours still takes", labels=["folder"]
+            ),
+            "size": GaugeMetricFamily(
+                "simorgh_folder_size_bytes", "What that file system holds in all", labels=["folder"]
+            ),
+        }
 
 
-_CHILDREN = ChildrenCollector()
-REGISTRY.register(_CHILDREN)
+def _space(path: Path) -> tuple[int, int]:
+    try:
+        usage = shutil.disk_usage(path)
+    except OSError:
+        return 0, 0  # the folder is gone
+    return usage.free, usage.total
+
+
+_SYSTEM = SystemCollector()
+REGISTRY.register(_SYSTEM)

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from prometheus_client import REGISTRY
+from prometheus_client import PROCESS_COLLECTOR, REGISTRY
 
 from simorgh_api.app import ROUTES
 from simorgh_api.dispatcher.depths import DEPTHS
@@ -17,7 +17,7 @@ def known_names() -> set[str]:
     for module in (*(f"simorgh_api.{name}" for name in ROUTES), *_PROGRAMS):
         import_module(module)
     names: set[str] = set(_OF_PROMETHEUS)
-    for family in (*REGISTRY.collect(), *DEPTHS.describe(), *GpuCollector(()).describe()):
+    for family in (*REGISTRY.collect(), *PROCESS_COLLECTOR.collect(), *DEPTHS.describe(), *GpuCollector(()).describe()):
         match family.type:
             case "counter":
                 names.add(f"{family.name}_total")
