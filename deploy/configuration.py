@@ -44,7 +44,7 @@ OTHERS = {
     "SIMORGH_DATA_DIR": ("command line", "The folder of `simorgh up`; `./data` else."),
     "OTEL_EXPORTER_OTLP_ENDPOINT": (
         "every process",
-        "Where traces go; none: there are none. OpenTelemetry's other variables hold too ([monitoring](monitoring.md)).",
+        "Where traces go; none: nowhere. OpenTelemetry's other variables hold too ([monitoring](monitoring.md)).",
     ),
     "SIMORGH_PARENT_PID": ("children", "Set by a process for the children that it starts, so that they end with it."),
 }
