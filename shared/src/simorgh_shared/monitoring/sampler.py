@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -69,7 +70,12 @@ class Sampler:
         told, started = facts().model_dump_json(), time.time()
         while not self._stopped.is_set():
             begun = time.monotonic()
-            sample = self._machine.look()
+            try:
+                sample = self._machine.look()
+            except (psutil.Error, OSError) as error:
+                log.warning("not_sampled", reason=type(error).__name__)
+                self._stopped.wait(self._every_s)
+                continue
             values = {**figures(sample), **self._sampled.more()}
             latest = {
                 "node": self._node,

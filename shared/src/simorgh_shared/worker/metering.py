@@ -11,6 +11,7 @@ from typing import Literal
 
 import psutil
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.orm import Session
 
 from simorgh_shared.monitoring.rapl import Packages
@@ -19,6 +20,7 @@ from simorgh_shared.schemas.job_usage import Cost, EnergyPart, Usage
 from simorgh_shared.settings import TariffSettings
 from simorgh_shared.worker.gpus import GpuReading, readings
 
+log = structlog.get_logger()
 _J_PER_KWH = 3.6e6
 _Method = Literal["nvml_energy_counter", "nvml_power"]
 _GpuReader = Callable[[Sequence[str]], list[GpuReading]]
@@ -54,18 +56,24 @@ class Meter:
             self._sources.append((cpu_seconds, 0.0 if since_start else cpu_seconds()))
 
     def look(self) -> Usage:
-        """What was used until now."""
+        """What was used until now; what was known last where the system does not tell: no job ends for a figure."""
         with self._lock:
-            before_s = self._cpu_s
-            taken_s = sum(max(0.0, source() - begun_s) for source, begun_s in self._sources)
-            own_s = max(0.0, time.clock_gettime(self._own_clock) - self._own_begun_s)
-            self._cpu_s = max(self._cpu_s, taken_s + own_s)
-            self._wall_s = time.monotonic() - self._begun
-            if self._packages.can_be_read:
-                self._share_packages(self._cpu_s - before_s)
-            if self._gpus is not None:
-                self._gpus.look()
+            try:
+                self._read()
+            except (psutil.Error, OSError) as error:
+                log.warning("not_metered", job_id=self._lease.job_id, reason=type(error).__name__)
             return self._usage()
+
+    def _read(self) -> None:
+        before_s = self._cpu_s
+        taken_s = sum(max(0.0, source() - begun_s) for source, begun_s in self._sources)
+        own_s = max(0.0, time.clock_gettime(self._own_clock) - self._own_begun_s)
+        self._cpu_s = max(self._cpu_s, taken_s + own_s)
+        self._wall_s = time.monotonic() - self._begun
+        if self._packages.can_be_read:
+            self._share_packages(self._cpu_s - before_s)
+        if self._gpus is not None:
+            self._gpus.look()
 
     def keep(self, session: Session, used: Usage) -> None:
         """Write what was used into the attempt's row. The job's row comes first in every transaction that has both."""
