@@ -11,6 +11,7 @@ from simorgh_shared import tracing
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.exposition import introduce
 from simorgh_shared.logging import configure_logging
+from simorgh_shared.spawning import forbid_inspection
 
 _NOT_STARTED = 3  # as uvicorn's own command says it
 
@@ -26,6 +27,7 @@ class _Server(uvicorn.Server):
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT, then let requests end."""
+    forbid_inspection()
     settings = ApiSettings()
     configure_logging("simorgh-api", settings.log_level)
     introduce("api")

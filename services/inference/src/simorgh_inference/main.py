@@ -13,6 +13,7 @@ from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.exposition import introduce, show_folder
 from simorgh_shared.logging import configure_logging
 from simorgh_shared.monitoring.sampler import Sampled, Sampler
+from simorgh_shared.spawning import forbid_inspection
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.s3 import make_client
 from simorgh_shared.worker import gpus
@@ -23,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="simorgh-inference", description=__doc__)
     parser.add_argument("--model-dir", type=Path, help="serve this folder alone")
     arguments = parser.parse_args()
+    forbid_inspection()
     settings = ServerSettings()
     configure_logging("inference", settings.log_level)
     introduce("inference")

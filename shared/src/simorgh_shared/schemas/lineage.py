@@ -6,7 +6,19 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 NodeKind = Literal["dataset_version", "tokenizer", "upload", "model_version", "job", "checkpoint"]
-Relation = Literal["used", "trained", "part_of", "sent", "trained_further", "optimised", "converted", "started", "saved", "led_to", "made"]
+Relation = Literal[
+    "used",
+    "trained",
+    "part_of",
+    "sent",
+    "trained_further",
+    "optimised",
+    "converted",
+    "started",
+    "saved",
+    "led_to",
+    "made",
+]
 
 
 class LineageNode(BaseModel):

@@ -5,7 +5,6 @@ pod) can stand behind the same port.
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import shutil
@@ -28,7 +27,6 @@ from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore, StoredBlo
 from simorgh_shared.storage.incoming import IncomingFile, IncomingStore
 from simorgh_shared.storage.manifests import Entry, materialise
 
-_PR_SET_DUMPABLE = 4
 _LOG_TAIL_BYTES = 4_000
 
 
@@ -233,14 +231,6 @@ def _trace_variable() -> dict[str, str]:
     """So that a child's libraries, should they keep traces, keep them below ours."""
     parent = tracing.current().traceparent
     return {} if parent is None else {"TRACEPARENT": parent}
-
-
-def forbid_inspection() -> None:
-    """Clear this process's dumpable flag, so that a child of the same user cannot read its environment.
-
-    As root that does not hold.
-    """
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _family(pid: int) -> list[psutil.Process]:

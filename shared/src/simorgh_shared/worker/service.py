@@ -24,6 +24,7 @@ from simorgh_shared.domain.jobs import Queue
 from simorgh_shared.monitoring.sampler import Sampled, Sampler
 from simorgh_shared.queue.celery_app import make_app
 from simorgh_shared.queue.publishing import Publisher
+from simorgh_shared.spawning import forbid_inspection
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.incoming import IncomingStore
 from simorgh_shared.storage.s3 import make_client
@@ -34,7 +35,6 @@ from simorgh_shared.worker.folder import claim_folder
 from simorgh_shared.worker.gpus import GpuCollector
 from simorgh_shared.worker.kinds import JobKind
 from simorgh_shared.worker.ledger import Ledger
-from simorgh_shared.worker.process import forbid_inspection
 from simorgh_shared.worker.runner import Runner
 from simorgh_shared.worker.settings import WorkerSettings
 from simorgh_shared.worker.worker import OnIdle, Worker
