@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from simorgh_trainer.training.kernels import LeanCrossEntropy, cross_entropy, dropout, rms_norm
+from simorgh_trainer.training.kernels import LeanCrossEntropy, cross_entropy, dropout, rms_norm, rotate
 
 
 class TestRmsNorm:
@@ -21,6 +21,23 @@ class TestRmsNorm:
             strict=True,
         ):
             torch.testing.assert_close(got, want)
+
+
+class TestRotate:
+    def test_value_and_gradient(self) -> None:
+        torch.manual_seed(0)
+        x = torch.randn(2, 3, 5, 8, requires_grad=True)
+        angles = torch.randn(2, 1, 5, 4)
+        cos = torch.cat((angles.cos(), angles.cos()), -1)
+        sin = torch.cat((-angles.sin(), angles.sin()), -1)
+        left, right = x.chunk(2, dim=-1)
+        expected = x * cos + torch.cat((right, left), dim=-1) * sin
+        ours = rotate(x, cos, sin)
+        torch.testing.assert_close(ours, expected)
+        towards = torch.randn_like(x)
+        (got,) = torch.autograd.grad(ours, x, towards)
+        (want,) = torch.autograd.grad(expected, x, towards)
+        torch.testing.assert_close(got, want)
 
 
 class TestCrossEntropy:

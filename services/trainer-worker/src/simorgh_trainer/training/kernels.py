@@ -25,6 +25,35 @@ def attention(q_BHTD: Tensor, k_BHTD: Tensor, v_BHTD: Tensor, mask_B1TT: Tensor)
     return torch.matmul(functional.softmax(scores_BHTT, dim=-1), v_BHTD)
 
 
+class _Rotate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x_BHTD: Tensor, cos_B1TD: Tensor, sin_B1TD: Tensor) -> Tensor:
+        ctx.save_for_backward(cos_B1TD, sin_B1TD)
+        return _rotated(x_BHTD, cos_B1TD, sin_B1TD, 1.0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        cos_B1TD, sin_B1TD = ctx.saved_tensors
+        return _rotated(gradients[0], cos_B1TD, sin_B1TD, -1.0), None, None
+
+
+def _rotated(x_BHTD: Tensor, cos_B1TD: Tensor, sin_B1TD: Tensor, direction: float) -> Tensor:
+    left, right = x_BHTD.chunk(2, dim=-1)
+    swapped = torch.cat((right, left), dim=-1)
+    if x_BHTD.is_cuda:
+        return (x_BHTD * cos_B1TD).addcmul_(swapped, sin_B1TD, value=direction)
+    return (x_BHTD * cos_B1TD).add_(swapped.mul_(sin_B1TD), alpha=direction)
+
+
+def rotate(x_BHTD: Tensor, cos_B1TD: Tensor, sin_B1TD: Tensor) -> Tensor:
+    """Rotary positions; the way back is the same turn in the other direction, where autograd makes nine kernels of it.
+
+    sin_B1TD: negative in its first half, so that a turn is `x cos + swapped(x) sin`.
+    """
+    turned: Tensor = _Rotate.apply(x_BHTD, cos_B1TD, sin_B1TD)
+    return turned
+
+
 class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, threshold: int) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from simorgh_shared.schemas.training import ModelPreset
-from simorgh_trainer.training.kernels import attention, dropout, rms_norm
+from simorgh_trainer.training.kernels import attention, dropout, rms_norm, rotate
 
 NORM_EPSILON = 1e-5
 INITIAL_STD = 0.02
@@ -113,15 +113,15 @@ class Block(nn.Module):
     ) -> Tensor:
         rows, positions, _ = x_BTC.shape
         qkv = self.qkv(x_BTC).view(rows, positions, -1, self.head_size).transpose(1, 2)
-        num_rotated = self.num_heads + self.num_kv_heads
-        qk = _rotate(qkv[:, :num_rotated], *rope)
-        keys, values = qk[:, self.num_heads :], qkv[:, num_rotated:]
+        # Split, not sliced: going back through slices fills whole tensors with zeros and adds them.
+        qk, values = qkv.split((self.num_heads + self.num_kv_heads, self.num_kv_heads), dim=1)
+        queries, keys = rotate(qk, *rope).split((self.num_heads, self.num_kv_heads), dim=1)
         if cache is not None:
             keys, values = cache.add(keys, values)
         if self.num_kv_heads != self.num_heads:
             shared_by = self.num_heads // self.num_kv_heads
             keys, values = keys.repeat_interleave(shared_by, 1), values.repeat_interleave(shared_by, 1)
-        y_BHTD = attention(qk[:, : self.num_heads], keys, values, mask_B1TT)
+        y_BHTD = attention(queries, keys, values, mask_B1TT)
         y_BTC: Tensor = self.out(y_BHTD.transpose(1, 2).reshape(rows, positions, -1))
         return y_BTC
 
@@ -190,11 +190,6 @@ def _rope_tables(shape: ModelShape) -> tuple[Tensor, Tensor]:
     angles = torch.outer(torch.arange(shape.max_positions, dtype=torch.float32), shape.rope_theta**-half)
     cos, sin = angles.cos(), angles.sin()
     return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
-
-
-def _rotate(x_BHTD: Tensor, cos_B1TD: Tensor, sin_B1TD: Tensor) -> Tensor:
-    left, right = x_BHTD.chunk(2, dim=-1)
-    return x_BHTD * cos_B1TD + torch.cat((right, left), dim=-1) * sin_B1TD
 
 
 def to_hugging_face(weights: Mapping[str, Tensor], shape: ModelShape) -> dict[str, Tensor]:
