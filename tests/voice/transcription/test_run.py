@@ -19,6 +19,7 @@ from simorgh_voice.engine.transcription import (
     Resume,
     Transcriber,
     TranscriptionSpec,
+    cublas,
     load,
     transcribe,
 )
@@ -40,8 +41,13 @@ def decoder() -> Iterator[Decoder]:
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Transcriber:
-    return load(whisper_folder(tmp_path_factory.mktemp("tiny")), device="cpu", threads=1)
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return whisper_folder(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_folder: Path) -> Transcriber:
+    return load(tiny_folder, device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +76,13 @@ def _groups(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def whole(tiny: Transcriber, decoder: Decoder, talk: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The talk, transcribed without interruption."""
     return _run(tiny, decoder, talk, **_EVERYTHING)
+
+
+def test_without_cublas_the_processor_hears(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU without the library that CTranslate2 asks for would fail every job in its first product."""
+    monkeypatch.setattr(cublas, "_NAME", "libcublas-of-no-release.so")
+    assert not cublas.has_cublas()
+    assert load(tiny_folder, device="cuda", threads=1)._model.device == "cpu"
 
 
 class TestResume:

@@ -4,6 +4,7 @@ Batches may be worked at side by side, each with fewer threads: to decode 2 minu
 half as long as one batch of two threads, which wait for one another at each of the thousand small products of a token.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from faster_whisper.transcribe import get_suppressed_tokens
 from simorgh_shared.audio.samples import SAMPLE_RATE, Samples
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.speech.languages import LANGUAGES, heard_name
+from simorgh_voice.engine.transcription.cublas import has_cublas
 
 FRAMES_PER_S = 100
 FULL_WINDOW_S = 30
@@ -159,12 +161,15 @@ class Encoded:
 
 
 def load(model_dir: Path, *, device: str, threads: int, by_batches: bool = False) -> Transcriber:
-    """Load a model: int8 on a CPU that has it, half precision on a GPU.
+    """Load a model: int8 on a CPU that has it, half precision on a GPU (or on the CPU where cuBLAS is missing).
 
     `by_batches` has a CPU's threads work at batches of their own: long files end earlier, a single chunk later.
 
     Raises: InvalidInputError (speech_model_unfit).
     """
+    if device == "cuda" and not has_cublas():
+        logging.getLogger(__name__).warning("there is no libcublas.so.12 for the GPU: Whisper works on the processor")
+        device = "cpu"
     known = ctranslate2.get_supported_compute_types(device)
     num_at_once = min(threads, _MOST_AT_ONCE) if by_batches and device == "cpu" else 1
     wanted = ("float16", "int8_float16", "float32") if device == "cuda" else ("int8", "float32")
