@@ -48,6 +48,9 @@ def main() -> None:
     simorgh_shared.db.timing.watch = lambda *_: None
     simorgh_shared.db.timing.TimedCursor = psycopg.Cursor
     simorgh_shared.storage.timing.watch = lambda *_: None
+    import simorgh_shared.exposition
+
+    simorgh_shared.exposition.introduce = lambda *_: None
     from simorgh_api import main as gateway
 
     gateway.main()

@@ -1,6 +1,7 @@
 """What every request gets: an id, a line in the log, a place in the metrics, security headers."""
 
 import asyncio
+import functools
 import re
 import time
 from collections.abc import Callable
@@ -75,11 +76,18 @@ class RequestContext:
                 await self._cut_short(Request(scope))(scope, receive, answer)
 
 
+@functools.cache
+def _series(route: str, method: str, hundreds: int) -> tuple[Counter, Histogram]:
+    """Those of one kind of request: to find them anew costs as much as to count."""
+    return _REQUESTS.labels(route, method, f"{hundreds}xx"), _SECONDS.labels(route, method)
+
+
 def _note(scope: Scope, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", "(none)")
     method = scope["method"] if scope["method"] in _METHODS else "(other)"
-    _REQUESTS.labels(route, method, f"{status // 100}xx").inc()
-    _SECONDS.labels(route, method).observe(seconds)
+    requests, durations = _series(route, method, status // 100)
+    requests.inc()
+    durations.observe(seconds)
     if scope["path"] not in _QUIET:
         # The path without its query: queries may carry what a log must not.
         log.info("request", method=method, path=scope["path"], status=status, duration_ms=round(seconds * 1000, 1))
