@@ -23,6 +23,7 @@ NEEDS = {
     "inference": {"postgresql", "seaweedfs"},
     "migrate": {"postgresql"},
     "backup": {"postgresql", "seaweedfs"},
+    "bucket": {"seaweedfs"},
     "postgresql": set(),
     "valkey": set(),
     "seaweedfs": set(),

@@ -11,7 +11,7 @@ from simorgh_api.settings import ApiSettings
 from simorgh_cli.processes import SERVICES, TORCH_ENVIRONMENT, Service
 from simorgh_inference.settings import RegistrySettings, ServerSettings
 from simorgh_shared.backup.settings import BackupSettings
-from simorgh_shared.settings import DatabaseSettings, LeaseSettings, MigrationSettings
+from simorgh_shared.settings import DatabaseSettings, LeaseSettings, MigrationSettings, StorageSettings
 from simorgh_trainer.settings import TrainerSettings
 from simorgh_voice.settings import VoiceSettings
 from tests.deploy.helm.rendering import CHART, named, pods, processes, rendered
@@ -24,6 +24,7 @@ SETTINGS: dict[str, tuple[type[BaseSettings], ...]] = {
     "simorgh-inference": (ServerSettings, RegistrySettings),
     "simorgh-migrate": (MigrationSettings,),
     "simorgh-backup": (BackupSettings,),
+    "python": (StorageSettings,),  # -m simorgh_shared.storage.bucket
 }
 IMAGES = {
     "simorgh-api": "api",

@@ -113,7 +113,7 @@ class TestMetrics:
                 for port in service["spec"]["ports"]:
                     assert port["name"] in {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]}
                     found += [pod.component for pod in _chosen(service, "everything")]
-        assert sorted(found) == sorted(set(processes(rendered("everything"))) - {"migrate", "backup"})
+        assert sorted(found) == sorted(set(processes(rendered("everything"))) - {"migrate", "backup", "bucket"})
 
     def test_targets_carry_the_labels_that_dashboards_ask_for(self) -> None:
         (monitor,) = kinds(rendered("monitored"), "ServiceMonitor")

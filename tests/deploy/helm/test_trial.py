@@ -18,11 +18,14 @@ import pytest
 import redis
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from pydantic import SecretStr
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from simorgh_cli.backing import postgres, seaweed, valkey
 from simorgh_cli.backing.servers import BackingServers
+from simorgh_shared.settings import StorageSettings
+from simorgh_shared.storage.bucket import create
 from tests.deploy.helm.rendering import Json, kinds, named, rendered
 from tests.support.ports import free_port
 
@@ -111,7 +114,7 @@ def test_valkey_takes_its_configuration_and_asks_for_the_password(tmp_path: Path
 
 def test_seaweedfs_serves_s3_to_who_has_the_key(tmp_path: Path) -> None:
     secret, container = _secret("seaweedfs"), _container("seaweedfs")
-    ports = {name: free_port() for name in seaweed.PORT_NAMES}
+    ports = {name: free_port() for name in seaweed.PORT_NAMES if "admin" not in name}
     identities = tmp_path / "identities.json"
     identities.write_text(secret["identities.json"])
     here = {"/data": str(tmp_path), "/etc/seaweedfs/identities.json": str(identities), "0.0.0.0": "127.0.0.1"}
@@ -137,7 +140,13 @@ def test_seaweedfs_serves_s3_to_who_has_the_key(tmp_path: Path) -> None:
             )
 
         friend, stranger = client(secret["secret-access-key"]), client("another")
-        friend.put_object(Bucket="simorgh", Key="a", Body=b"text")  # the bucket is there
+        settings = StorageSettings(
+            s3_endpoint_url=f"http://127.0.0.1:{port}",
+            s3_access_key_id=secret["access-key-id"],
+            s3_secret_access_key=SecretStr(secret["secret-access-key"]),
+        )
+        assert create(settings)  # as the Job does
+        friend.put_object(Bucket="simorgh", Key="a", Body=b"text")
         assert friend.get_object(Bucket="simorgh", Key="a")["Body"].read() == b"text"
         with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
             stranger.get_object(Bucket="simorgh", Key="a")
@@ -158,7 +167,9 @@ def _wait_until_healthy(port: int) -> None:
 
 def test_the_filer_behind_the_storage_is_closed() -> None:
     """Its HTTP port asks for no key."""
-    assert "-disableHttp" in _container("seaweedfs")["command"]
+    words = _container("seaweedfs")["command"]
+    assert "-filer.disableHttp" in words
+    assert [word for word in words if word.endswith("0.0.0.0")] == ["-s3.ip.bind=0.0.0.0"]
 
 
 def test_every_bundled_service_keeps_its_data() -> None:
