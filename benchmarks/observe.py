@@ -14,6 +14,7 @@ import asyncio
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,7 @@ SCRAPE_WITHIN_S = 0.05
 COST = 0.03
 _KINDS = {"api": "api", "dispatcher": "dispatcher", "inference": "inference", "voice-cpu": "voice"}
 _CONNECTIONS = 8
-_ROUND_S = 4.0
+_ROUND_S = 2.0
 _GPU = ("simorgh_gpu_", '.*gpu"')
 SKIPPED = {"simorgh_training_step offset 30m": "no run here takes half an hour"}
 """What finds nothing here though all is well, and why; what needs a GPU comes on top where there is none."""
@@ -70,8 +71,8 @@ def main() -> int:
                 note(f"busy for {arguments.busy:g} s")
                 time.sleep(arguments.busy)
                 figures = look(prometheus, targets(platform))
-            rounds, cpu_ms = compare(platform, client, ports, arguments.compare)
-    return report(figures, rounds, cpu_ms)
+            rounds, spent = compare(platform, client, ports, arguments.compare)
+    return report(figures, rounds, spent)
 
 
 def look(prometheus: Prometheus, at: Mapping[str, str]) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def look(prometheus: Prometheus, at: Mapping[str, str]) -> dict[str, Any]:
 
 def compare(
     platform: Platform, client: httpx.Client, ports: Sequence[int], within_s: float
-) -> tuple[Rounds, dict[str, float]]:
+) -> tuple[Rounds, dict[str, list[float]]]:
     """Answers a second of a gateway that Prometheus scrapes, and of one that tells nothing; processor time of each.
 
     Both are started for this: one that has worked for minutes is slower by more than what is looked for here.
@@ -143,7 +144,7 @@ def compare(
             warm()
         spent.clear()
         rounds = run_rounds(variants, within_s)
-    return rounds, {name: sorted(values)[len(values) // 2] for name, values in spent.items()}
+    return rounds, spent
 
 
 @contextmanager
@@ -175,8 +176,13 @@ def _answers(url: str) -> bool:
         return False
 
 
-def report(figures: Mapping[str, Any], rounds: Rounds, cpu_ms: Mapping[str, float]) -> int:
-    """Print what was found; the exit code."""
+def report(figures: Mapping[str, Any], rounds: Rounds, spent: Mapping[str, Sequence[float]]) -> int:
+    """Print what was found; the exit code.
+
+    The goal is about processor time for an answer: one gateway process has one core's worth of it, and answers a
+    second follow from that, but swing by half where others use the machine.
+    """
+    cpu_ms = {name: statistics.median(values) for name, values in spent.items()}
     bounds = {name: BOUNDS[_KINDS.get(name, "worker")] for name in figures["series"]}
     print(f"\n{'process':<14}{'series':>8}{'bound':>8}{'bytes':>10}{'scrape median':>16}{'p95 ms':>9}")
     for name, count in figures["series"].items():
@@ -187,8 +193,8 @@ def report(figures: Mapping[str, Any], rounds: Rounds, cpu_ms: Mapping[str, floa
     ratios = {
         "read": rounds.ratio("read, observed", "read, not"),
         "null": rounds.ratio("null, observed", "null, not"),
-        "read_cpu": cpu_ms["read, observed"] / cpu_ms["read, not"],
-        "null_cpu": cpu_ms["null, observed"] / cpu_ms["null, not"],
+        "read_cpu": _paired(spent["read, observed"], spent["read, not"]),
+        "null_cpu": _paired(spent["null, observed"], spent["null, not"]),
     }
     for name in rounds.values:
         print(f"  {name:<16}{rounds.median(name):>10,.0f} answers/s{cpu_ms[name]:>9.3f} ms of processor each")
@@ -196,7 +202,7 @@ def report(figures: Mapping[str, Any], rounds: Rounds, cpu_ms: Mapping[str, floa
         "every_query_has_data": not figures["empty"],
         "series_bounded": not figures["unexpected"] and all(n <= bounds[name] for name, n in figures["series"].items()),
         "scrape_within_50_ms": max(figures["scrape_s"]["median"].values()) <= SCRAPE_WITHIN_S,
-        "costs_under_3_percent": ratios["read"] >= 1 - COST,
+        "costs_under_3_percent": ratios["read_cpu"] <= 1 + COST,
         "all_targets_up": not figures["down"],
     }
     body = {
@@ -210,6 +216,10 @@ def report(figures: Mapping[str, Any], rounds: Rounds, cpu_ms: Mapping[str, floa
     }
     print(json.dumps(body))
     return 0 if all(met.values()) else 1
+
+
+def _paired(values: Sequence[float], others: Sequence[float]) -> float:
+    return statistics.median(value / other for value, other in zip(values, others, strict=True))
 
 
 if __name__ == "__main__":
