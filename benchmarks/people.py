@@ -31,6 +31,8 @@ class Watch:
     wrong: list[str] = field(default_factory=list)
     jobs: set[str] = field(default_factory=set)
     """Accepted: they have to end well."""
+    phase: str = "nothing is restarted"
+    """What happens, so that what is wrong can be told to be of one release or the other."""
     over: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -39,7 +41,7 @@ class Watch:
         with self.lock:
             self.answers[what] += 1
             if wrong is not None:
-                self.wrong.append(f"{what}: {wrong}"[:400])
+                self.wrong.append(f"{time.strftime('%H:%M:%S')} ({self.phase}) {what}: {wrong}"[:400])
 
     def call(self, what: str, method: str, path: str, **more: Any) -> httpx.Response:
         """One request, repeated at the other address until somebody answers it. 503 says when to come again."""

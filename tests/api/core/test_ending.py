@@ -41,7 +41,7 @@ def test_streams_go_on_at_another_and_what_has_no_answer_is_told_to_come_again(
         running_gateway(tmp_path, **shared | told) as leaving,
         httpx.Client(base_url=leaving.url, timeout=20) as here,
         httpx.Client(base_url=gateway.url, timeout=20) as there,
-        ThreadPoolExecutor(1) as others,
+        ThreadPoolExecutor(2) as others,
     ):
         account = register(here)
         there.headers["authorization"] = here.headers["authorization"]
@@ -50,7 +50,10 @@ def test_streams_go_on_at_another_and_what_has_no_answer_is_told_to_come_again(
         lease = engine.taken()
         _add_model(engine, "bird")
         body = {"model": "bird", "messages": [{"role": "user", "content": "سلام"}]}
-        asked = others.submit(here.post, "/v1/chat/completions", json=body)
+        asked = [
+            others.submit(here.post, "/v1/chat/completions", json=body | {"stream": is_stream})
+            for is_stream in (False, True)
+        ]
         process = psutil.Process(leaving.pid)
         _wait_until_asked(process, silent)
 
@@ -61,7 +64,7 @@ def test_streams_go_on_at_another_and_what_has_no_answer_is_told_to_come_again(
                     seen.append(line[4:])
                 if line == "event: running":
                     os.kill(leaving.pid, signal.SIGTERM)
-        answer = asked.result(20)
+        answers = [one.result(20) for one in asked]
         process.wait(20)
 
         with engine.sessions.begin() as session:
@@ -69,8 +72,9 @@ def test_streams_go_on_at_another_and_what_has_no_answer_is_told_to_come_again(
         with there.stream("GET", f"/api/jobs/{job_id}/stream", headers={"last-event-id": seen[-1]}) as stream:
             after = next(line[4:] for line in stream.iter_lines() if line.startswith("id: "))
     assert [*seen, after] == [str(number + 1) for number in range(len(seen) + 1)]
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "restarting")
-    assert float(answer.headers["retry-after"]) > 0
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "restarting"), answer.text
+        assert float(answer.headers["retry-after"]) > 0
 
 
 def _add_model(engine: Engine, name: str) -> None:
@@ -90,7 +94,7 @@ def _wait_until_asked(process: psutil.Process, silent: str) -> None:
     port = int(silent.rpartition(":")[2])
     moment, deadline = threading.Event(), 400
     for _ in range(deadline):
-        if any(one.raddr and one.raddr.port == port for one in process.net_connections("tcp")):
+        if sum(bool(one.raddr) and one.raddr.port == port for one in process.net_connections("tcp")) == 2:
             return
         moment.wait(0.05)
-    raise AssertionError("the request does not reach the inference server")
+    raise AssertionError("the requests do not reach the inference server")
