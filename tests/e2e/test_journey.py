@@ -262,19 +262,21 @@ class TestEngine:
         assert answer.json()["error"]["code"] == "context_length_exceeded"
 
 
+@pytest.fixture(scope="module")
+def scraped(gateway: Gateway, platform: Engine, model_id: str) -> dict[str, str]:
+    """What each process tells Prometheus, once all the tests above have kept it busy."""
+    assert platform.num_workers() == 1
+    assert model_id
+    addresses = {
+        "api": gateway.url,
+        "inference": gateway.environment["SIMORGH_INFERENCE_URL"],
+        **{name: f"http://127.0.0.1:{port}" for name, port in METRICS_PORTS.items()},
+    }
+    return {name: httpx.get(f"{address}/metrics", timeout=10).text for name, address in addresses.items()}
+
+
 class TestMetrics:
     """R-OPS-5: what the processes that the tests above kept busy tell Prometheus. It comes last in this module."""
-
-    @pytest.fixture(scope="class")
-    def scraped(self, gateway: Gateway, platform: Engine, model_id: str) -> dict[str, str]:
-        assert platform.num_workers() == 1
-        assert model_id
-        addresses = {
-            "api": gateway.url,
-            "inference": gateway.environment["SIMORGH_INFERENCE_URL"],
-            **{name: f"http://127.0.0.1:{port}" for name, port in METRICS_PORTS.items()},
-        }
-        return {name: httpx.get(f"{address}/metrics", timeout=10).text for name, address in addresses.items()}
 
     def test_labels_are_few_and_series_stay_under_their_bounds(self, scraped: dict[str, str]) -> None:
         found = {name: list(unexpected(text)) for name, text in scraped.items()}
