@@ -1,6 +1,7 @@
 """Writes what compose needs to know and keeps from others: `.env` and the folder `secrets`. Nothing is overwritten.
 
-Containers read secrets as files: they stand in no variable, no image and no output of `docker inspect`.
+Containers that start no processes of their own read secrets as files. The others are given variables, by a file of each
+kind: their children run as the same user and could read a file, but not the variables of their parent.
 """
 
 import base64
@@ -49,6 +50,14 @@ LOG_LEVEL=info
 _FOLDER_MODE = 0o700
 """Nobody else enters the folder, so that its files may be readable: containers have users of their own."""
 _FILE_MODE = 0o444
+_OWN_MODE = 0o600
+VARIABLES = {
+    "api.env": ("database_url", "redis_url", "s3_secret_access_key", "signing_key", "manifest_key", "internal_key"),
+    "worker.env": ("database_url", "redis_url", "s3_secret_access_key"),
+    "io.env": ("database_url", "redis_url", "s3_secret_access_key", "internal_key"),
+    "inference.env": ("database_url", "s3_secret_access_key", "internal_key"),
+}
+"""Which secrets are variables of a kind of container. Compose itself reads these files, nobody else."""
 
 
 def secret_files(made: dict[str, str]) -> dict[str, str]:
@@ -73,6 +82,8 @@ def secret_files(made: dict[str, str]) -> dict[str, str]:
     get("internal_key", word)
     get("manifest_key", lambda: base64.b64encode(secrets.token_bytes(32)).decode())
     get("grafana_admin_password", word)
+    for file, names in VARIABLES.items():
+        get(file, lambda names=names: "".join(f"SIMORGH_{name.upper()}={made[name]}\n" for name in names))
     return made
 
 
@@ -85,10 +96,10 @@ def write(folder: Path, environment: str = ENVIRONMENT) -> list[str]:
     written = []
     for name, text in secret_files(dict(there)).items():
         if name not in there:
-            _create(kept / name, text, _FILE_MODE)
+            _create(kept / name, text, _OWN_MODE if name in VARIABLES else _FILE_MODE)
             written.append(f"secrets/{name}")
     if not (folder / ".env").exists():
-        _create(folder / ".env", environment, 0o600)
+        _create(folder / ".env", environment, _OWN_MODE)
         written.append(".env")
     return written
 

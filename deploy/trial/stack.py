@@ -98,13 +98,21 @@ class Stack:
         return {name.removeprefix("simorgh-trial-").removesuffix("-1"): usage for name, _, usage in lines}
 
     def leaks(self) -> list[str]:
-        """The secrets that `docker inspect` of a container or an image tells."""
-        names = self.compose("ps", "--all", "--quiet").split()
-        images = {json.loads(self._engine.says("inspect", name))[0]["Image"] for name in names}
-        told = "".join(self._engine.says("inspect", name) for name in [*names, *sorted(images)])
-        told += "".join(self._engine.says("history", "--no-trunc", image) for image in sorted(images))
+        """Secrets that `docker inspect` tells: of an image, or of a container that is not given them as variables."""
         kept = {path.name: path.read_text().strip() for path in (self._folder / "secrets").iterdir()}
-        return sorted(name for name, secret in kept.items() if secret in told)
+        kept = {name: secret for name, secret in kept.items() if name not in environment.VARIABLES}
+        images, found = set(), set()
+        for service in self.compose("ps", "--all", "--services").split():
+            for name in self.compose("ps", "--all", "--quiet", service).split():
+                told = self._engine.says("inspect", name)
+                images.add(json.loads(told)[0]["Image"])
+                # An address holds its password: whoever is given the one is given the other.
+                given = "".join(kept[secret] for secret in environment.VARIABLES.get(_kind(service), ()))
+                found |= {one for one, secret in kept.items() if secret in told and secret not in given}
+        for image in sorted(images):
+            told = self._engine.says("inspect", image) + self._engine.says("history", "--no-trunc", image)
+            found |= {one for one, secret in kept.items() if secret in told}
+        return sorted(found)
 
     def published(self) -> dict[str, list[str]]:
         """Which service is reached from this machine, and at what address."""
@@ -118,6 +126,11 @@ class Stack:
     def logs(self, lines: int = 40) -> str:
         """The newest lines of all services."""
         return self.compose("logs", "--no-color", "--tail", str(lines), check=False)
+
+
+def _kind(service: str) -> str:
+    """The file that a service's variables come from."""
+    return "worker.env" if service.startswith(("trainer", "voice")) else f"{service}.env"
 
 
 def _program(engine: Engine, folder: Path) -> list[str]:

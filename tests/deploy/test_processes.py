@@ -8,7 +8,7 @@ import pytest
 
 from simorgh_cli.processes import SERVICES, TORCH_ENVIRONMENT, procfile
 from simorgh_shared.settings import DrainSettings
-from tests.deploy.compose.rendering import ours
+from tests.deploy.compose.rendering import ours, secrets
 from tests.deploy.helm import rendering as chart
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,12 +88,12 @@ class TestCompose:
         known = configuration["variables"]()
         for name, service in ours().items():
             program = (service["command"] or [""])[0].removeprefix("simorgh-")
-            for variable in service.get("environment") or {}:
+            for variable, given in (service.get("environment") or {}).items():
                 if not variable.startswith("SIMORGH_") or name in {"bucket", "volumes"}:
                     continue
                 found = known.get(variable) or known[variable.removesuffix("_FILE")]
                 assert program in found.processes, (name, variable)
-                assert found.secret is variable.endswith("_FILE"), (name, variable)
+                assert found.secret is (variable.endswith("_FILE") or given in secrets().values()), (name, variable)
 
     def test_each_variable_that_has_no_default_is_given(self, configuration: dict[str, Any]) -> None:
         for name, service in ours().items():

@@ -2,8 +2,11 @@
 
 import json
 import os
+import runpy
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -13,6 +16,22 @@ Json = dict[str, Any]
 FOLDER = Path(__file__).resolve().parents[3] / "deploy/compose"
 PROGRAM = Path(sys.executable).with_name("docker-compose")
 OVERLAYS = ("compose.yaml", "compose.gpu.yaml")
+_OWN = tempfile.TemporaryDirectory(prefix="simorgh-compose-")
+
+
+@cache
+def folder() -> Path:
+    """The files with secrets of their own beside them, as `make compose-env` makes them."""
+    made = Path(_OWN.name)
+    for name in OVERLAYS:
+        shutil.copy(FOLDER / name, made / name)
+    runpy.run_path(str(FOLDER / "environment.py"))["write"](made)
+    return made
+
+
+def secrets() -> dict[str, str]:
+    """What each of them holds."""
+    return {path.name: path.read_text("utf-8").strip() for path in (folder() / "secrets").iterdir()}
 
 
 def compose(*files: str | Path, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -20,7 +39,7 @@ def compose(*files: str | Path, variables: Mapping[str, str] | None = None) -> s
     words = [word for file in files for word in ("--file", str(file))]
     return subprocess.run(
         [PROGRAM, *words, "--env-file", os.devnull, "--profile", "*", "config", "--format", "json"],
-        cwd=FOLDER,
+        cwd=folder(),
         env={"PATH": os.defpath, "HOME": str(FOLDER), **(variables or {})},
         capture_output=True,
         text=True,

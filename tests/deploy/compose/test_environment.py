@@ -29,11 +29,18 @@ class TestWrite:
         assert wanted - {path.name for path in (tmp_path / "secrets").iterdir()} == set()
 
     def test_nobody_else_gets_at_them(self, writer: dict[str, Any], tmp_path: Path) -> None:
-        """Files are readable, as containers have users of their own; the folder lets nobody else in."""
+        """Files are readable, as containers have users of their own; the folder lets nobody else in.
+
+        Those that compose reads itself are its owner's alone.
+        """
         writer["write"](tmp_path)
         assert mode(tmp_path / ".env") == 0o600
         assert mode(tmp_path / "secrets") == 0o700
-        assert {mode(path) for path in (tmp_path / "secrets").iterdir()} == {0o444}
+        modes = {path.name: mode(path) for path in (tmp_path / "secrets").iterdir()}
+        assert {name: found for name, found in modes.items() if name in writer["VARIABLES"]} == dict.fromkeys(
+            writer["VARIABLES"], 0o600
+        )
+        assert {found for name, found in modes.items() if name not in writer["VARIABLES"]} == {0o444}
 
     def test_a_second_time_changes_nothing(self, writer: dict[str, Any], tmp_path: Path) -> None:
         assert writer["write"](tmp_path)
@@ -46,8 +53,10 @@ class TestWrite:
     def test_what_is_missing_is_made_to_fit_what_is_there(self, writer: dict[str, Any], tmp_path: Path) -> None:
         writer["write"](tmp_path)
         (tmp_path / "secrets/database_url").unlink()
+        (tmp_path / "secrets/io.env").unlink()
         password = (tmp_path / "secrets/postgres_app_password").read_text()
-        assert writer["write"](tmp_path) == ["secrets/database_url"]
+        assert writer["write"](tmp_path) == ["secrets/database_url", "secrets/io.env"]
+        assert f":{password}@postgres:5432/" in (tmp_path / "secrets/io.env").read_text()
         assert f":{password}@postgres:5432/" in (tmp_path / "secrets/database_url").read_text()
 
     def test_no_two_platforms_have_the_same(self, writer: dict[str, Any], tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.deploy.compose.rendering import Json, compose, rendered, services
+from tests.deploy.compose.rendering import Json, compose, rendered, secrets, services
 
 # Chowns new volumes and ends; it may do nothing else.
 ROOT_ALLOWED = {"volumes"}
@@ -14,6 +14,8 @@ INTERNAL = {"database", "broker", "storage", "serving", "metrics"}
 PUBLISHED = {"api", "seaweedfs", "prometheus", "grafana", "tls"}
 SHOWN_TO_OTHERS = {"tls"}
 ONCE = {"migrate", "bucket", "volumes", "backup", "restore"}
+STARTS_CHILDREN = {"api", "trainer-cpu", "trainer-gpu", "io", "voice-cpu", "voice-gpu", "inference"}
+"""Their children are of the same user: they could read a file, but not the variables of their parent."""
 
 
 def runs_as_a_number(name: str, service: Json) -> str:
@@ -67,8 +69,13 @@ def is_reached_from_here_alone(name: str, service: Json) -> str:
     return ""
 
 
+def shows_its_children_no_secret(name: str, service: Json) -> str:
+    return "mounts secrets" if name in STARTS_CHILDREN and service.get("secrets") else ""
+
+
 def holds_no_secret(name: str, service: Json) -> str:
-    del name
+    """In compose's own files; those of the folder `secrets` are for who starts children alone."""
+    own = set(secrets().values()) if name in STARTS_CHILDREN else set()
     words = ("PASSWORD", "SECRET", "KEY", "TOKEN", "URL")
     known = ("SIMORGH_S3_ACCESS_KEY_ID", "SIMORGH_S3_ENDPOINT_URL", "SIMORGH_S3_PUBLIC_URL", "SIMORGH_INFERENCE_URL")
     given = (service.get("environment") or {}).items()
@@ -78,7 +85,7 @@ def holds_no_secret(name: str, service: Json) -> str:
         if any(word in variable for word in words)
         and not variable.endswith("_FILE")
         and variable not in known
-        and value not in {"", "false"}
+        and value not in {"", "false"} | own
     )
 
 
@@ -91,6 +98,7 @@ RULES: dict[Callable[[str, Json], str], Json] = {
     tells_its_health: {"healthcheck": {}},
     mounts_nothing_of_the_engine: {"volumes": [{"type": "bind", "source": "/var/run/docker.sock"}]},
     is_reached_from_here_alone: {"ports": [{"host_ip": "0.0.0.0", "published": "8000"}]},
+    shows_its_children_no_secret: {"secrets": [{"source": "database_url"}]},
     holds_no_secret: {"environment": {"SIMORGH_SIGNING_KEY": "0123456789"}},
 }
 """Each with what breaks it."""
@@ -130,10 +138,12 @@ class TestNetworks:
 
     def test_a_service_reads_no_secret_of_others(self) -> None:
         read = {
-            secret: {name for name, service in services().items() if _reads(service, secret)}
-            for secret in rendered()["secrets"]
+            secret: {name for name, service in services().items() if _reads(service, secret)} for secret in secrets()
         }
         assert read["signing_key"] == {"api"}
+        assert read["internal_key"] == {"api", "io", "inference"}
+        assert read["database_url"] == STARTS_CHILDREN | {"dispatcher"}
+        assert read["redis_url"] == (STARTS_CHILDREN | {"dispatcher"}) - {"inference"}
         assert read["database_owner_url"] == {"migrate", "backup", "restore"}
         assert read["postgres_superuser_password"] == {"postgres"}
         assert read["grafana_admin_password"] == {"grafana"}
@@ -166,4 +176,5 @@ class TestTheFiles:
 
 
 def _reads(service: Json, secret: str) -> bool:
-    return any(given["source"] == secret for given in service.get("secrets") or [])
+    is_file = any(given["source"] == secret for given in service.get("secrets") or [])
+    return is_file or secrets()[secret] in (service.get("environment") or {}).values()
