@@ -61,6 +61,7 @@ _IN_OUR_WORDS: Sequence[tuple[re.Pattern[str], str]] = tuple(
             r"See those that there are with: simorgh models aliases \1",
         ),
         (r" GET /api/chat/history lists a conversation's messages with their ids\.", ""),
+        (r" GET /api/monitoring/metrics names those that there are\.", ""),
         (r"Name one of GET /api/tts/voices\.", "Name one of: simorgh speak --voices"),
         (r"folder with POST /api/models/upload\.", "folder with: simorgh models upload FOLDER"),
         (
