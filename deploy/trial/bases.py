@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from pathlib import Path
 
 from build import BASE, ROOT
@@ -61,7 +62,9 @@ def wheels_served(engine: Engine, folder: Path) -> Iterator[dict[str, str]]:
     if not Path(lying).is_dir():
         yield {}
         return
-    gateway = engine.says("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+    # An engine that begins on an empty folder tells the network alone: the gateway is its first address.
+    network = engine.says("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}")
+    gateway = str(ip_network(network)[1])
     server = ThreadingHTTPServer((gateway, 0), partial(_Quiet, directory=lying))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     configuration = folder / "uv.toml"
