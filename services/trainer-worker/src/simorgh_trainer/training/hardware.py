@@ -1,6 +1,5 @@
 """What the run computes on: threads, type of the products, their measured limit, memory."""
 
-import os
 import platform
 import resource
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 import torch
 from torch.utils import deterministic
 
+from simorgh_shared import allowance
 from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.schemas.training import Device, Precision, TrainSpec
 
@@ -35,7 +35,7 @@ class Hardware:
 def choose_hardware(spec: TrainSpec) -> Hardware:
     """Device, type and threads for a spec, set for this process; kernels that differ from run to run are refused."""
     device = _device(spec)
-    threads = spec.threads or usable_cores()
+    threads = spec.threads or allowance.cores()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     # It took a tenth of each step, and we read no memory that we have not written.
@@ -62,16 +62,6 @@ def cpu_has_bf16() -> bool:
 def gpu_has_bf16() -> bool:
     """Whether this GPU multiplies in bf16 by itself; torch emulates it on older ones, and calls that support."""
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-
-
-def usable_cores() -> int:
-    """Cores that this process may use, by affinity and by the container's quota."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
 
 
 def product_limit(hardware: Hardware, tokens: int, hidden_size: int, intermediate_size: int) -> float:
