@@ -31,6 +31,6 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/metrics", include_in_schema=False)
-def metrics() -> Response:
-    """Prometheus metrics."""
+async def metrics() -> Response:
+    """Prometheus metrics. In no thread: it would wait for the interpreter's lock longer than it works."""
     return Response(exposition.render(), media_type=exposition.CONTENT_TYPE)
