@@ -17,7 +17,7 @@ ENVIRONMENT = """\
 COMPOSE_PROJECT_NAME=simorgh
 # Add compose.gpu.yaml for NVIDIA GPUs: COMPOSE_FILE=compose.yaml:compose.gpu.yaml
 COMPOSE_FILE=compose.yaml
-# Of tls, grafana, backup, by commas.
+# Of tls and grafana, by commas.
 COMPOSE_PROFILES=
 # Where images come from: a registry's folder, or what `make images` names them.
 IMAGES=simorgh

@@ -54,6 +54,9 @@ class FolderPlace:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def __str__(self) -> str:
+        return str(self._folder)
+
     def put(self, name: str, chunks: Iterable[bytes], about_bytes: int = 0) -> int:
         """See `Place`. The bytes are on the disk before the name is."""
         del about_bytes
@@ -111,6 +114,9 @@ class BucketPlace:
         self.bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
 
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self._prefix}"
+
     def put(self, name: str, chunks: Iterable[bytes], about_bytes: int = 0) -> int:
         """See `Place`. An object of several parts is joined at its end only."""
         reader = _Reader(iter(chunks))
@@ -162,10 +168,13 @@ class BucketPlace:
 def open_place(address: str, storage: StorageSettings) -> Place:
     """The place of an address: `s3://BUCKET/PREFIX`, or a folder.
 
-    Raises: InvalidInputError for an address without a bucket.
+    Raises: InvalidInputError for an address without a bucket, and for one of a file.
     """
     if not address.startswith("s3://"):
-        return FolderPlace(Path(address).expanduser().resolve())
+        folder = Path(address).expanduser().resolve()
+        if folder.exists() and not folder.is_dir():
+            raise InvalidInputError("backup_no_folder", address=address)
+        return FolderPlace(folder)
     parsed = urlsplit(address)
     if not parsed.netloc:
         raise InvalidInputError("backup_address", address=address)

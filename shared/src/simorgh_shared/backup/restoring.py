@@ -96,7 +96,7 @@ def restore(settings: BackupSettings, place: Place, options: Options, say: Say) 
 def _trusted(settings: BackupSettings, place: Place, options: Options) -> Contents:
     names = complete_backups(place)
     if not names:
-        raise NotFoundError("backup_none")
+        raise NotFoundError("backup_none", place=str(place))
     name = options.name or names[-1]
     contents, manifest = read_contents(place, name)
     key = signing.signing_key(settings.manifest_key.get_secret_value() if settings.manifest_key else None)

@@ -5,8 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import psycopg
+from argon2 import PasswordHasher
 
 from simorgh_cli import lock
+from simorgh_cli.api.accounts import LOCAL_EMAIL
+from simorgh_cli.backing.secrets import SecretStore
 from simorgh_cli.backing.servers import BackingServers
 from simorgh_cli.commands.options import data_option
 from simorgh_cli.environment import OWNER_URL, embedded_servers, server_variables
@@ -17,6 +21,8 @@ from simorgh_shared.backup.settings import BackupSettings
 from simorgh_shared.domain.errors import ConflictError, NotFoundError
 
 _MANIFEST_KEY = "SIMORGH_MANIFEST_KEY"
+_BEGUN = "restore-begun"
+"""A file that says that the folder was new when a restore began that has not ended yet."""
 
 
 @click.command()
@@ -61,11 +67,33 @@ def restore(
         return main.run_restore(main.settings_of_environment(), source, options)
     if lock.is_held(data):
         raise ConflictError("restore_platform_up", folder=str(data.resolve()))
-    is_new = not (data / "secrets.json").exists() and not environment.get(_MANIFEST_KEY)
+    _require_backup(source)
+    begun = data / _BEGUN
+    is_new = begun.exists() or not ((data / "secrets.json").exists() or environment.get(_MANIFEST_KEY))
     if is_new:
         note("This data folder is new and has a key of its own: who signed the backup is not checked.")
+        data.mkdir(parents=True, exist_ok=True)
+        begun.touch()
+    options = restoring.Options(name, reuse_storage, unsigned or is_new)
     with _started(data, environment) as settings:
-        return main.run_restore(settings, source, restoring.Options(name, reuse_storage, unsigned or is_new))
+        exit_code = main.run_restore(settings, source, options)
+        _let_local_user_in(data, settings)
+    begun.unlink(missing_ok=True)
+    return exit_code
+
+
+def _require_backup(source: str) -> None:
+    """Before a folder gets keys of its own, for a backup that is not there."""
+    if not source.startswith("s3://") and not any(Path(source).expanduser().glob("backups/*/manifest.json")):
+        raise NotFoundError("backup_none", place=source)
+
+
+def _let_local_user_in(data: Path, settings: BackupSettings) -> None:
+    """Give the user of `login --local` the password that this folder keeps: no backup holds the old folder's."""
+    hashed = PasswordHasher().hash(SecretStore(data / "secrets.json").get("local_user_password"))
+    owner = settings.database_owner_url.get_secret_value().replace("+psycopg", "")
+    with psycopg.connect(owner) as connection:
+        connection.execute("UPDATE users SET password_hash = %s WHERE email = %s", (hashed, LOCAL_EMAIL))
 
 
 def _is_named(environment: Mapping[str, str]) -> bool:
