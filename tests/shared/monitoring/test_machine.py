@@ -1,5 +1,6 @@
 """Figures of this very machine and process."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -59,3 +60,15 @@ class TestMachine:
         flat = figures(machine.look())
         assert {"node_cpu_percent", "node_memory_used_bytes", "cpu_percent", "memory_bytes"} <= flat.keys()
         assert all(value is None or isinstance(value, int | float) for value in flat.values())
+
+    def test_what_a_machine_tells_itself_is_no_network(self, tmp_path: Path) -> None:
+        """R-OPS-3: 10 MB over the loopback are not counted."""
+        machine = Machine(tmp_path)
+        machine.look()
+        begun = time.monotonic()
+        with socket.socket(type=socket.SOCK_DGRAM) as sends, socket.socket(type=socket.SOCK_DGRAM) as takes:
+            takes.bind(("127.0.0.1", 0))
+            for _ in range(1_000):
+                sends.sendto(bytes(10_000), takes.getsockname())
+        told = machine.look().node.network_sent_bytes_per_s
+        assert (told or 0.0) * (time.monotonic() - begun) < 5_000_000
