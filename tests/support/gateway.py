@@ -73,7 +73,12 @@ def running_gateway(folder: Path, **variables: str) -> Iterator[Gateway]:
         yield Gateway(url, child.pid, environment, log)
     finally:
         child.terminate()
-        child.wait(20)
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired as error:
+            child.kill()  # or every test after this one meets it
+            child.wait()
+            raise AssertionError(f"the gateway did not end:\n{log.read_text()[-4000:]}") from error
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from simorgh_api.asking import ClosingStream, or_silence
+from simorgh_api.streams import woken
 
 
 def run(make: Callable[[], Awaitable[None]]) -> None:
@@ -56,6 +57,38 @@ class TestClosingStream:
                 await ClosingStream(pieces(), source)(scope, receive, send)
                 assert source.is_closed
                 assert told == (["closed"] if num_sent else [])
+
+        run(check)
+
+
+    def test_a_client_that_leaves_as_its_job_has_news(self) -> None:
+        """R-VOICE-1: the news and the leaving come in one turn of the event loop, and neither hides the other."""
+
+        async def check() -> None:
+            source, news = Source(), asyncio.Event()
+
+            async def pieces() -> AsyncGenerator[str, None]:
+                while True:
+                    news.clear()
+                    yield "a"
+                    await woken(news, 20)
+
+            is_sent = asyncio.Event()
+
+            async def send(message: Any) -> None:
+                if message.get("body"):
+                    is_sent.set()
+
+            async def receive() -> dict[str, Any]:
+                await is_sent.wait()
+                await asyncio.sleep(0.01)  # until the stream waits again
+                news.set()
+                return {"type": "http.disconnect"}
+
+            scope = {"type": "http", "asgi": {"spec_version": "2.3"}}
+            async with asyncio.timeout(5):
+                await ClosingStream(pieces(), source)(scope, receive, send)
+            assert source.is_closed
 
         run(check)
 

@@ -91,6 +91,17 @@ class Broadcast:
                 await asyncio.sleep(1.0)
 
 
+async def woken(wake: asyncio.Event, within_s: float) -> None:
+    """Wait until it is set, or for so many seconds.
+
+    With `asyncio.wait_for`, Python 3.11 loses a cancellation that comes in the same turn of the loop as the event: the
+    stream of a client that had left went on for as long as its job.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await wake.wait()
+
+
 async def follow(
     sessions: sessionmaker[Session],
     broadcast: Broadcast,
@@ -124,8 +135,7 @@ async def follow(
                 continue
             if await gone():
                 return
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), _SILENCE_S)
+            await woken(wake, _SILENCE_S)
             if loop.time() - spoken_at >= _COMMENT_S:
                 spoken_at = loop.time()
                 yield ": still here\n\n"

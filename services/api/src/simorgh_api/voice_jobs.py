@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
 from simorgh_api.settings import ApiSettings
-from simorgh_api.streams import Broadcast
+from simorgh_api.streams import Broadcast, woken
 from simorgh_api.usecases.voice import asking, outcomes
 from simorgh_api.usecases.voice.asking import Bounds, Queued
 from simorgh_api.usecases.voice.outcomes import State
@@ -79,8 +79,7 @@ class VoiceJobs:
                 left = until - loop.time()
                 if left <= 0:
                     return
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), min(left, _SILENCE_S))
+                await woken(wake, min(left, _SILENCE_S))
 
     async def settled(
         self, project_id: str, job_id: str, kind: JobType, wait_s: float, is_enough: Callable[[State], bool]

@@ -154,7 +154,8 @@ class Conversions:
     async def _end_of(self, process: "subprocess.Popen[bytes]") -> int:
         loop = asyncio.get_running_loop()
         try:
-            return await asyncio.wait_for(loop.run_in_executor(None, process.wait), self._settings.conversion_timeout_s)
+            async with asyncio.timeout(self._settings.conversion_timeout_s):
+                return await loop.run_in_executor(None, process.wait)
         except TimeoutError:
             return -1
 

@@ -96,7 +96,8 @@ class Launcher:
         self, process: "subprocess.Popen[bytes]", connected: "asyncio.Future[_Streams]"
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, dict[str, Any]]:
         reader, writer = await self._until_connected(process, connected)
-        told = json.loads(await asyncio.wait_for(reader.readline(), self._load_timeout_s))
+        async with asyncio.timeout(self._load_timeout_s):
+            told = json.loads(await reader.readline())
         if "unfit" in told:
             raise UnfitError(str(told["unfit"]))
         ready: dict[str, Any] = told["ready"]
