@@ -60,7 +60,6 @@ class TestClosingStream:
 
         run(check)
 
-
     def test_a_client_that_leaves_as_its_job_has_news(self) -> None:
         """R-VOICE-1: the news and the leaving come in one turn of the event loop, and neither hides the other."""
 
