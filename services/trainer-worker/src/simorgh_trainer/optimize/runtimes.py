@@ -1,10 +1,11 @@
-"""What runs a model while it is measured: transformers, onnxruntime or OpenVINO. One sequence at a time.
+"""What runs a model while it is measured: transformers, onnxruntime or OpenVINO. One sequence at a time, mostly.
 
 Nothing is imported that the runtime does not need, since the memory of the process is measured.
 Shapes: T tokens, V vocabulary, H key/value heads, S positions in the cache, D head size.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,6 +80,31 @@ class TransformersRuntime:
             output = self._model(input_ids=self._torch.tensor([ids]), past_key_values=state, use_cache=True)
         logits_TV: NDArray[np.float32] = output.logits[0].numpy()
         return logits_TV, output.past_key_values
+
+    def answer_together(self, prompts: Sequence[Sequence[int]], num_tokens: int) -> list[list[int]]:
+        """So many greedy tokens for each of the prompts, in one batch that is filled up from the left.
+
+        Shapes: B prompts, S positions up to now, T tokens of a step.
+        """
+        longest = max(len(prompt) for prompt in prompts)
+        ids_BT = self._torch.tensor([[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
+        fill_B1 = self._torch.tensor([[longest - len(prompt)] for prompt in prompts])
+        places_BS, state, columns = self._torch.arange(longest)[None] - fill_B1, None, []
+        with self._torch.inference_mode():
+            for _ in range(num_tokens):
+                output = self._model(
+                    input_ids=ids_BT,
+                    attention_mask=(places_BS >= 0).long(),
+                    position_ids=places_BS[:, -ids_BT.shape[1] :].clamp(min=0),
+                    past_key_values=state,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+                ids_BT, state = output.logits[:, -1].argmax(-1, keepdim=True), output.past_key_values
+                places_BS = self._torch.cat([places_BS, places_BS[:, -1:] + 1], dim=1)
+                columns.append(ids_BT)
+        answers: list[list[int]] = self._torch.cat(columns, dim=1).tolist()
+        return answers
 
 
 class OnnxRuntime:
