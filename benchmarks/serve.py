@@ -30,6 +30,7 @@ from measuring import percent, quiet_torch, report, run_rounds
 
 from simorgh_cli.platform import running_platform
 from simorgh_cli.processes import SERVICES
+from simorgh_inference.launching import HUGE_PAGES
 from voice import signed_up, upload
 
 HERE = Path(__file__).parent
@@ -107,7 +108,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=quiet(),
+            env=quiet() | HUGE_PAGES,  # as our engine's
         )
         stack.callback(self._process.communicate)
         self._read()

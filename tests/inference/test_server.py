@@ -144,6 +144,7 @@ class TestEngineChild:
         environment = psutil.Process(server.pid()).environ()
         assert environment["OMP_WAIT_POLICY"] == "PASSIVE"
         assert environment["GOMP_SPINCOUNT"] == "0"
+        assert environment["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
         assert "SIMORGH_S3_SECRET_ACCESS_KEY" not in environment
         assert os.getsid(server.pid()) == server.pid()
 

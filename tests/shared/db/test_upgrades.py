@@ -237,6 +237,7 @@ def test_a_migration_that_hurts_is_found(what: str, seeded: Database) -> None:
         cursor.execute(script)
         cursor.close()
         connection.commit()
+        release.let_work()
     assert any(expected in found for found in complaints(release, locks, "9999")), complaints(release, locks, "9999")
 
 

@@ -23,6 +23,8 @@ from simorgh_shared.spawning import Spawner, torch_child_environment
 
 log = structlog.get_logger()
 ENGINE_COMMAND = (sys.executable, "-m", "simorgh_inference.engine")
+# Weights lie in huge pages where Linux gives them to who asks: a step reads all of them. Before glibc 2.35, nothing.
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 _LINE_BYTES = 16 << 20
 _TAIL_BYTES = 2_000
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -60,7 +62,7 @@ class Launcher:
         process = await run_in_threadpool(
             self._spawner.spawn,
             [*self._command, "--model-dir", str(folder), "--socket", str(path), *self._arguments(engine)],
-            environment=torch_child_environment(os.environ),
+            environment=torch_child_environment(os.environ) | HUGE_PAGES,
             log_path=log_path,
         )
         try:
