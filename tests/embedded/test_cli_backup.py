@@ -99,3 +99,11 @@ def test_where_no_platform_was_there_is_nothing_to_back_up(tmp_path: Path, capfd
     assert cli.main(["backup", "--to", str(tmp_path / "kept"), "--data", str(tmp_path / "none")]) == 1
     assert "no platform's data" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_inside_the_data_folder_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """R-DEPLOY-5: whoever loses the folder would lose both."""
+    (tmp_path / "secrets.json").write_text("{}")
+    assert cli.main(["backup", "--to", str(tmp_path / "kept"), "--data", str(tmp_path)]) == 1
+    assert "Name a folder elsewhere" in capfd.readouterr().err
+    assert not (tmp_path / "kept").exists()

@@ -128,6 +128,15 @@ class TestAddress:
         """R-API-4."""
         assert "Start one with simorgh up, or name one with --url" in stranger.refuse("datasets")
 
+    def test_one_that_is_starting_is_told_apart(self, stranger: Simorgh, tmp_path: Path) -> None:
+        """R-API-4: nobody is told to start what starts."""
+        holder = FolderLock(tmp_path)
+        try:
+            refused = stranger.refuse("login", "--local", "--data", str(tmp_path))
+        finally:
+            holder.release()
+        assert "ask again when simorgh up says that it is up" in refused
+
     def test_an_api_that_does_not_answer_is_told(self, stranger: Simorgh) -> None:
         """R-API-4."""
         refused = stranger.refuse("login", "--url", "http://127.0.0.1:9", "--email", "x@example.test")

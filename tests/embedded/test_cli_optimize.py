@@ -58,6 +58,10 @@ class TestOptimize:
         assert lines["after.perplexity"].endswith("the same")
         assert "of the hour" in lines["after.tokens_per_s"]
         assert "measured again" in owner.run("optimizations").stdout
+        measured = owner.run("models", "show", "tiny-prune-magnitude").stdout.splitlines()[-1]
+        assert "perplexity" in measured
+        assert "gate missed" in measured
+        assert "before" not in measured
 
     def test_what_cannot_be_done_is_told_at_once(self, owner: Simorgh) -> None:
         done = owner.run("optimize", "tiny", "--dataset", "rows", "--method", "merge", code=1)

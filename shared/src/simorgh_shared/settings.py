@@ -1,12 +1,17 @@
 """Settings that several services share: read from `SIMORGH_…` variables by an entry point and passed down."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from simorgh_shared.domain.errors import AppError, InvalidInputError
 from simorgh_shared.secret_files import SecretFiles
+
+SettingsT = TypeVar("SettingsT", bound="SimorghSettings")
 
 
 class Environment(StrEnum):
@@ -37,6 +42,32 @@ class SimorghSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Where settings come from, the first that says something goes."""
         return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+def read_settings(kind: type[SettingsT]) -> SettingsT:
+    """What the environment says.
+
+    Raises: InvalidInputError that names each variable that is missing or wrong, and no value: it may be a secret.
+    """
+    try:
+        return kind()
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"SIMORGH_{'_'.join(map(str, one['loc'])).upper()}"
+            + (" is not set" if one["type"] == "missing" else f" is wrong: {one['msg']}")
+            for one in error.errors()
+        )
+    except SettingsError as error:  # what should be a list or a table and cannot be read as JSON
+        wrong = str(error)
+    raise InvalidInputError("settings_wrong", wrong=wrong)
+
+
+def settings_or_exit(kind: type[SettingsT], program: str) -> SettingsT:
+    """For an entry point: the settings, or its end with a sentence that says what to set."""
+    try:
+        return read_settings(kind)
+    except AppError as error:
+        sys.exit(f"{program} cannot start: {error}")
 
 
 class MigrationSettings(SimorghSettings):

@@ -1,5 +1,6 @@
 """Entry of `simorgh-api`."""
 
+import argparse
 import sys
 from types import FrameType
 
@@ -11,8 +12,10 @@ from simorgh_shared import tracing
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.exposition import introduce
 from simorgh_shared.logging import configure_logging
+from simorgh_shared.settings import settings_or_exit
 from simorgh_shared.spawning import forbid_inspection
 
+_DESCRIPTION = "The gateway: the REST API and OpenAI's. Its settings are SIMORGH_… variables (docs/configuration.md)."
 _NOT_STARTED = 3  # as uvicorn's own command says it
 
 
@@ -28,7 +31,8 @@ class _Server(uvicorn.Server):
 def main() -> None:
     """Serve until SIGTERM or SIGINT, then let requests end."""
     forbid_inspection()
-    settings = ApiSettings()
+    argparse.ArgumentParser(prog="simorgh-api", description=_DESCRIPTION).parse_args()
+    settings = settings_or_exit(ApiSettings, "simorgh-api")
     configure_logging("simorgh-api", settings.log_level)
     introduce("api")
     tracing.configure_tracing("api")

@@ -13,6 +13,7 @@ from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.exposition import introduce, show_folder
 from simorgh_shared.logging import configure_logging
 from simorgh_shared.monitoring.sampler import Sampled, Sampler
+from simorgh_shared.settings import settings_or_exit
 from simorgh_shared.spawning import forbid_inspection
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.s3 import make_client
@@ -21,11 +22,11 @@ from simorgh_shared.worker import gpus
 
 def main() -> None:
     """Serve models of the registry, or the one folder that `--model-dir` names, with neither database nor storage."""
-    parser = argparse.ArgumentParser(prog="simorgh-inference", description=__doc__)
+    parser = argparse.ArgumentParser(prog="simorgh-inference", description="Serves models to the gateway over HTTP.")
     parser.add_argument("--model-dir", type=Path, help="serve this folder alone")
     arguments = parser.parse_args()
     forbid_inspection()
-    settings = ServerSettings()
+    settings = settings_or_exit(ServerSettings, "simorgh-inference")
     configure_logging("inference", settings.log_level)
     introduce("inference")
     tracing.configure_tracing("inference")
@@ -33,7 +34,7 @@ def main() -> None:
     if arguments.model_dir is not None:
         source = FolderSource(arguments.model_dir)
     else:
-        registry = RegistrySettings()
+        registry = settings_or_exit(RegistrySettings, "simorgh-inference")
         registry.cache_dir.mkdir(parents=True, exist_ok=True)
         show_folder("cache", registry.cache_dir)
         engine = make_engine(registry.database_url.get_secret_value(), pool_size=3, name="simorgh-inference")

@@ -5,6 +5,7 @@ import sys
 
 from simorgh_shared.domain.jobs import Lane, Queue
 from simorgh_shared.logging import configure_logging
+from simorgh_shared.settings import settings_or_exit
 from simorgh_shared.worker.capacity import Slots
 from simorgh_shared.worker.process import LocalLauncher
 from simorgh_shared.worker.service import add_idle_option, named_queues, open_resources, own_devices, serve
@@ -17,7 +18,7 @@ from simorgh_trainer.settings import TrainerSettings
 def main() -> None:
     """Serve the named queues until told to end."""
     arguments = _arguments()
-    settings = TrainerSettings()
+    settings = settings_or_exit(TrainerSettings, "simorgh-trainer-worker")
     configure_logging("trainer-worker", settings.log_level)
     devices = own_devices(settings)
     num_slots = arguments.concurrency or max(1, len(devices.all))
@@ -31,7 +32,9 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="simorgh-trainer-worker", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="simorgh-trainer-worker", description="Takes jobs from its queues and runs each in a child process."
+    )
     parser.add_argument("--queues", required=True, help=f"queues to serve, by commas: {', '.join(Queue)}")
     parser.add_argument(
         "-c", "--concurrency", type=int, help="slots: how many jobs at a time (default: as many as it has GPUs, or 1)"

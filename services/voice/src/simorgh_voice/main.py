@@ -6,6 +6,7 @@ import sys
 from simorgh_shared import allowance
 from simorgh_shared.domain.jobs import Lane, Queue
 from simorgh_shared.logging import configure_logging
+from simorgh_shared.settings import settings_or_exit
 from simorgh_shared.storage.folders import FolderCache
 from simorgh_shared.worker.capacity import Devices, Slots
 from simorgh_shared.worker.process import LocalLauncher
@@ -21,7 +22,7 @@ _SHARE_OF_MEMORY = 8  # two engines, and half of what they may take is for the w
 def main() -> None:
     """Serve the named queues until told to end."""
     arguments = _arguments()
-    settings = VoiceSettings()
+    settings = settings_or_exit(VoiceSettings, "simorgh-voice")
     configure_logging("voice", settings.log_level)
     devices = own_devices(settings) if Queue.VOICE_GPU in arguments.queues else Devices()
     slots = Slots({(Lane.SHORT,): arguments.short_slots, (Lane.LONG,): arguments.long_slots})
@@ -48,7 +49,9 @@ def _workplace(resources: Resources, settings: VoiceSettings, engines: Engines) 
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="simorgh-voice", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="simorgh-voice", description="Hears and speaks: takes voice jobs from its queues."
+    )
     known = ", ".join((Queue.VOICE_CPU, Queue.VOICE_GPU))
     parser.add_argument("--queues", default=Queue.VOICE_CPU.value, help=f"queues to serve, by commas: {known}")
     parser.add_argument("--short-slots", type=int, default=1, help="short clips at a time (default: 1)")

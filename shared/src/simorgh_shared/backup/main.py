@@ -5,13 +5,12 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from pydantic import ValidationError
-
 from simorgh_shared.backup import restoring, taking
 from simorgh_shared.backup.places import open_place
 from simorgh_shared.backup.settings import BackupSettings
-from simorgh_shared.domain.errors import AppError, InvalidInputError
+from simorgh_shared.domain.errors import AppError
 from simorgh_shared.logging import configure_logging
+from simorgh_shared.settings import read_settings
 
 LOST_BLOBS = 3
 """The exit status of a backup that is whole but for objects that were found lost in storage."""
@@ -54,7 +53,8 @@ def run_backup(settings: BackupSettings, to: str, options: taking.Options) -> in
     place = open_place(to, settings.backup_storage)
     taken = taking.take(settings, place, options, datetime.now(UTC), _say)
     if taken.num_removed:
-        _say(f"{taken.num_removed} older backups were let go.")
+        older = "1 older backup was" if taken.num_removed == 1 else f"{taken.num_removed} older backups were"
+        _say(f"{older} let go.")
     contents = taken.contents
     if contents.num_lost:
         _say(f"{contents.num_lost} blobs could not be kept: storage has lost them, and no backup here has them.")
@@ -77,21 +77,9 @@ def run_restore(settings: BackupSettings, source: str, options: restoring.Option
     return 0
 
 
-def settings_of_environment() -> BackupSettings:
-    """What `SIMORGH_…` variables tell.
-
-    Raises: InvalidInputError that names those that are missing or wrong.
-    """
-    try:
-        return BackupSettings()
-    except ValidationError as error:
-        names = ", ".join(f"SIMORGH_{'_'.join(map(str, one['loc'])).upper()}" for one in error.errors())
-        raise InvalidInputError("backup_variables", names=names) from error
-
-
 def _with_settings(service: str, run: Callable[[BackupSettings], int]) -> int:
     try:
-        settings = settings_of_environment()
+        settings = read_settings(BackupSettings)
         configure_logging(service, settings.log_level)
         return run(settings)
     except AppError as error:

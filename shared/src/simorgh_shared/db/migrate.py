@@ -15,7 +15,7 @@ from alembic.config import Config
 from simorgh_shared.db.awaiting import schema_revision, until_it_answers, until_migrated
 from simorgh_shared.db.revision import head_revision
 from simorgh_shared.domain.errors import AppError, UnavailableError
-from simorgh_shared.settings import DatabaseSettings, MigrationSettings
+from simorgh_shared.settings import DatabaseSettings, MigrationSettings, read_settings
 
 _LOCK_TIMEOUT_MS = 1_000  # half of what the gateway's own statements wait for one
 _LOCK_PAUSE_S = 1.0
@@ -55,12 +55,12 @@ def main() -> None:
 
 
 def _await(within_s: float) -> str:
-    revision = until_migrated(DatabaseSettings().database_url.get_secret_value(), within_s)
+    revision = until_migrated(read_settings(DatabaseSettings).database_url.get_secret_value(), within_s)
     return f"database is at revision {revision}"
 
 
 def _upgrade(wait_s: float | None) -> str:
-    settings = MigrationSettings()
+    settings = read_settings(MigrationSettings)
     owner_url = settings.database_owner_url.get_secret_value()
     if wait_s is not None:
         until_it_answers(owner_url, wait_s)

@@ -23,6 +23,7 @@ _EN: dict[str, str] = {
     "restarting": "The server is being restarted, and this request took too long for it. Try again in {retry_after_s} s.",
     "inference_unavailable": "The inference server does not answer. Try again in {retry_after_s} s.",
     # jobs
+    "job_of_another_type": "Job {job_id} is of the type {type}; this is asked of {wanted} jobs alone.",
     "job_not_found": "There is no job {job_id} in this project.",
     "no_active_run": "There is no active training run in this project. Start one, or name one with runId.",
     "monitoring_unknown": "No {scope} {name} has been measured. GET /api/monitoring/metrics names those that there are.",
@@ -58,6 +59,7 @@ _EN: dict[str, str] = {
     "api_refused": "{reason}",
     "api_unreachable": "The API at {url} does not answer: {reason}. Check the address, or start a platform here with: simorgh up",
     "storage_unreachable": "The storage at {url} does not take the file: {reason}. Run the same command again: it goes on where it was.",
+    "address_to_come": "The platform on {folder} is starting, or ending: ask again when simorgh up says that it is up.",
     "no_address": "No platform runs on {folder}, and you are signed in nowhere. Start one with simorgh up, or name one with --url.",
     "not_signed_in": "You are not signed in at {url}. Sign in with: simorgh login",
     "login_incomplete": "The {missing} is missing and there is no terminal to ask for it. Give --email, and the password in SIMORGH_PASSWORD.",
@@ -75,7 +77,7 @@ _EN: dict[str, str] = {
     "postgres_refused": "PostgreSQL does not run as root, this system allows no user namespaces, and as nobody it could not use {folder}. Choose a data folder that every user can reach (--data DIR), or run as an ordinary user:\n{tail}",
     # backup and restore
     "migration_blocked": "For {waited_s} s something has held a table that a migration has to change. Nothing of it was done; see who holds it with: SELECT pid, state, query FROM pg_stat_activity. End that, and run this again.",
-    "backup_variables": "These variables are missing or wrong: {names}.",
+    "backup_within": "{target} lies in the data folder {folder}, which a backup is to outlive. Name a folder elsewhere, on another disk if there is one.",
     "backup_no_platform": "There is no platform's data in {folder}. Name its folder with --data DIR, or a platform elsewhere by SIMORGH_DATABASE_OWNER_URL and SIMORGH_S3_… variables.",
     "backup_running": "Another backup of this platform runs, or has died within the last {minutes} minutes. Try again later.",
     "backup_address": "{address} names no bucket. Give a folder, or s3://BUCKET/PREFIX.",
@@ -130,6 +132,7 @@ _EN: dict[str, str] = {
     "run_unknown_model": "There is no model {model} in this project, and no preset of this name. Presets to train from scratch: {known}.",
     "method_unfit": "Method {method} does not fit: {reason}. Use method {fitting}.",
     "checkpoint_not_found": "There is no checkpoint {checkpoint_id} in this project.",
+    "settings_wrong": "{wrong}. docs/configuration.md tells what each variable is.",
     "secret_file_unreadable": "{name} names {path}, which cannot be read: {reason}. Name a file that this process may read, or set the variable itself.",
     "signing_key_missing": "SIMORGH_SIGNING_KEY (or SIMORGH_SIGNING_KEY_FILE) is not set. Set a random secret of at least {minimum} bytes.",
     "signing_key_short": "The signing secret has {length} bytes and needs at least {minimum}. Make one with: openssl rand -base64 48",

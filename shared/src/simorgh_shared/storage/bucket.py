@@ -4,7 +4,7 @@ import sys
 
 from botocore.exceptions import ClientError
 
-from simorgh_shared.settings import StorageSettings
+from simorgh_shared.settings import StorageSettings, settings_or_exit
 from simorgh_shared.storage.s3 import make_client
 
 _THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
@@ -25,6 +25,6 @@ def create(settings: StorageSettings) -> bool:
 
 
 if __name__ == "__main__":
-    asked_for = StorageSettings()
+    asked_for = settings_or_exit(StorageSettings, "making the bucket")
     made = create(asked_for)
     sys.stdout.write(f"bucket {asked_for.s3_bucket} {'is made' if made else 'is there'}\n")

@@ -18,7 +18,8 @@ from simorgh_cli.lock import FolderLock
 from simorgh_cli.terminal.output import note
 from simorgh_shared.backup import main, restoring, taking
 from simorgh_shared.backup.settings import BackupSettings
-from simorgh_shared.domain.errors import ConflictError, NotFoundError
+from simorgh_shared.domain.errors import ConflictError, InvalidInputError, NotFoundError
+from simorgh_shared.settings import read_settings
 
 _MANIFEST_KEY = "SIMORGH_MANIFEST_KEY"
 _BEGUN = "restore-begun"
@@ -38,9 +39,11 @@ def backup(environment: Mapping[str, str], data: Path, target: str, keep: int | 
     """
     options = taking.Options(keep, verify)
     if _is_named(environment):
-        return main.run_backup(main.settings_of_environment(), target, options)
+        return main.run_backup(read_settings(BackupSettings), target, options)
     if not (data / "secrets.json").exists():
         raise NotFoundError("backup_no_platform", folder=str(data.resolve()))
+    if not target.startswith("s3://") and Path(target).expanduser().resolve().is_relative_to(data.resolve()):
+        raise InvalidInputError("backup_within", target=target, folder=str(data.resolve()))
     if lock.is_held(data):
         servers = BackingServers(data, only=_needed(environment))
         return main.run_backup(_settings(environment, servers, running=True), target, options)
@@ -64,7 +67,7 @@ def restore(
     """
     if _is_named(environment):
         options = restoring.Options(name, reuse_storage, unsigned)
-        return main.run_restore(main.settings_of_environment(), source, options)
+        return main.run_restore(read_settings(BackupSettings), source, options)
     if lock.is_held(data):
         raise ConflictError("restore_platform_up", folder=str(data.resolve()))
     _require_backup(source)

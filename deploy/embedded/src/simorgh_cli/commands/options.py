@@ -43,7 +43,7 @@ class Invocation:
     def place(self) -> Place:
         """The API: the named one, that of the named data folder, the newest login's, that of the default folder.
 
-        Raises: InvalidInputError where there is none of these.
+        Raises: InvalidInputError where there is none of these, or it is only starting.
         """
         if self.url is not None:
             return Place(self.url)
@@ -53,7 +53,8 @@ class Invocation:
         else:
             found = (login.data_dir and running_place(Path(login.data_dir))) or Place(login.url, login.data_dir)
         if found is None:
-            raise InvalidInputError("no_address", folder=str(self.data_dir.resolve()))
+            code = "address_to_come" if _is_held(self.data_dir) else "no_address"
+            raise InvalidInputError(code, folder=str(self.data_dir.resolve()))
         return found
 
     @contextmanager
@@ -115,6 +116,15 @@ def running_place(data_dir: Path) -> Place | None:
     except (OSError, ValueError):
         return None
     return Place(str(known["api_url"]), str(folder))
+
+
+def _is_held(data_dir: Path) -> bool:
+    from simorgh_cli import lock
+
+    try:
+        return lock.is_held(data_dir.resolve())
+    except OSError:
+        return False
 
 
 class Text(click.ParamType[str]):

@@ -3,6 +3,7 @@
 Any number may run; the one that holds the duty works. Nothing here decides about a job: PostgreSQL does.
 """
 
+import argparse
 import contextlib
 import os
 import queue
@@ -39,11 +40,13 @@ from simorgh_shared.queue.channels import NOTIFY_CONTROL, NOTIFY_EVENTS, REDIS_C
 from simorgh_shared.queue.doorbell import Doorbell
 from simorgh_shared.queue.publishing import Publisher
 from simorgh_shared.queue.reaping import Reaper
+from simorgh_shared.settings import settings_or_exit
 from simorgh_shared.storage.blobs import BlobStore
 from simorgh_shared.storage.incoming import IncomingStore
 from simorgh_shared.storage.s3 import make_client
 
 log = structlog.get_logger()
+_DESCRIPTION = "Rings queues, passes pushes on and puts lost jobs back; any number of them may run."
 _DUTY = "dispatch"
 _SWEPT_AFTER = timedelta(days=1)
 _RINGS = Counter("simorgh_rings_total", "Rings sent to the queues")
@@ -186,7 +189,8 @@ class Dispatcher:
 
 def main() -> None:
     """Dispatch until told to end."""
-    settings = DispatcherSettings()
+    argparse.ArgumentParser(prog="simorgh-dispatcher", description=_DESCRIPTION).parse_args()
+    settings = settings_or_exit(DispatcherSettings, "simorgh-dispatcher")
     configure_logging("dispatcher", settings.log_level)
     exposition.introduce("dispatcher")
     tracing.configure_tracing("dispatcher")

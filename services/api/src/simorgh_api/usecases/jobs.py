@@ -34,8 +34,10 @@ def job(session: Session, project_id: str, job_id: str, type: JobType | None = N
     Raises: NotFoundError for another project's job too.
     """
     row = session.scalar(sa.select(Job).where(Job.id == job_id, Job.project_id == project_id, Job.hidden_at.is_(None)))
-    if row is None or (type is not None and row.type != type):
+    if row is None:
         raise NotFoundError("job_not_found", job_id=job_id)
+    if type is not None and row.type != type:
+        raise NotFoundError("job_of_another_type", job_id=job_id, type=row.type, wanted=type)
     return job_view(row)
 
 
