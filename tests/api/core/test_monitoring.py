@@ -142,6 +142,8 @@ class TestHistory:
         )
         assert queue["points"][-1]["values"]["queued"] == 1
         assert queue["points"][-1]["values"]["oldest_age_s"] > 0
+        idle = ask(platform, "history", scope="queue", name="io")["points"][-1]["values"]
+        assert (idle["queued"], idle["running"], idle["oldest_age_s"]) == (0, 0, 0)
 
     @pytest.mark.parametrize("scope", ["node", "process", "queue"])
     def test_one_that_there_is_not_is_said(self, platform: Platform, scope: str) -> None:

@@ -83,11 +83,13 @@ REGISTRY.register(DEPTHS)
 
 
 def as_figures() -> dict[str, float | None]:
-    """What was read last, for the history: by queue, its lanes together."""
+    """What was read last, for the history: by queue that has jobs or workers, its lanes together; zeros too."""
     last = DEPTHS.last
     if last is None:
         return {}
     found: dict[str, float | None] = {}
+    for queue in {*last.slots, *(queue for queue, _, _ in last.jobs)}:  # of the others there is nothing to tell
+        found |= {f"queue_{queue}_{state}": 0 for state in STATES} | {f"queue_{queue}_oldest_age_s": 0.0}
     for (queue, _, state), number in last.jobs.items():
         found[f"queue_{queue}_{state}"] = (found.get(f"queue_{queue}_{state}") or 0) + number
     for (queue, _), age_s in last.oldest_s.items():
