@@ -155,7 +155,7 @@ trial-optimize: $(SMOLLM2)/model.safetensors ## Each optimisation of a model tra
 trial-restore: $(STAMP) ## A platform is backed up in the middle of a run, wiped and restored: same answers, and the run ends (minutes)
 	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/restore_drill.py
 
-trial-rolling-restart: $(STAMP) ## Every process restarted by this code beside the commit before the newest migration, and back, while people work (10 minutes)
+trial-rolling-restart: $(STAMP) ## Every process restarted by this code beside an older release, and back, while people work (10 minutes)
 	OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 $(BIN)/python benchmarks/rolling_restart.py
 
 bench-ingest: $(STAMP) ## An upload through the gateway, checked and stored, beside a bare decoding loop over the same file

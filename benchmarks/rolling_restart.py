@@ -2,7 +2,8 @@
 
     python benchmarks/rolling_restart.py [--older COMMIT] [--steps 2000]
 
-The older release (by default the commit before the newest migration) runs two gateways, dispatcher, trainer, io and
+The older release (by default the commit before the newest migration, or, where that does not end well by itself, the
+first that does) runs two gateways, dispatcher, trainer, io and
 voice workers and an inference server. Clients train, follow runs, chat, upload datasets and have texts spoken; they
 know both gateways, and go on at the other one. Then the newer release migrates, each process is ended by SIGTERM and
 started again by the newer release, and after that by the older one, on the newer schema: a rollback.
@@ -26,7 +27,7 @@ from pathlib import Path
 
 import psycopg
 from people import ENDS_WITHIN_S, ROWS, Watch, chat, follow, note, speak, train, upload, wait
-from releases import Process, Release, before_the_newest_migration, drop, migrate, release
+from releases import Process, Release, drop, migrate, older_release, release
 
 from simorgh_cli.backing.ports import choose_free
 from simorgh_cli.backing.servers import BackingServers
@@ -171,7 +172,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=2_000, help="of each of the two runs that go on meanwhile")
     parser.add_argument("--only", metavar="NAMES", help="restart these alone, such as api,inference")
     asked = parser.parse_args()
-    commit = asked.older or before_the_newest_migration()
+    commit = asked.older or older_release()
     with tempfile.TemporaryDirectory(prefix="simorgh-trial-") as name:
         folder = Path(name)
         older, newer = release(commit, folder / "older"), release(None, folder / "newer")
