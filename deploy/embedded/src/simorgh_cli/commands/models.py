@@ -15,8 +15,8 @@ from simorgh_shared.domain.errors import InvalidInputError
 from simorgh_shared.model_folders import paths
 
 _FOLDER = click.Path(exists=True, path_type=Path)
-_TOLD_ELSEWHERE = ("bytes", "before", "after", "agreement")
-"""In a column of its own, or by `simorgh optimizations show`."""
+_SHOWN = ("gate", "quantisation", "perplexity", "lowest_eval_loss_per_char", "token_accuracy")
+"""Of what was measured; `--json` has it all, and a run's or an optimisation's report explains it."""
 _KINDS = ("base", "tuned", "quantised", "pruned", "exported", "speech")
 
 
@@ -101,7 +101,7 @@ def show(invocation: Invocation, model_id: str) -> None:
             f"{one['num_parameters']:,}" if one["num_parameters"] else "",
             size(one["bytes"]),
             one["job_id"] or "",
-            ", ".join(_measured(name, value) for name, value in one["metrics"].items() if name not in _TOLD_ELSEWHERE),
+            ", ".join(_measured(name, one["metrics"][name]) for name in _SHOWN if name in one["metrics"]),
         )
         for one in found["versions"]
     ]
