@@ -40,14 +40,14 @@ class TestSecretFiles:
     def test_secrets_that_may_be_missing_and_lists_come_so_too(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (tmp_path / "direct").write_text("postgresql://direct/db")
+        (tmp_path / "direct").write_text("postgresql+psycopg://direct/db")
         (tmp_path / "keys").write_text("one,two\n")
         monkeypatch.setenv("SIMORGH_DATABASE_URL", "postgresql://pooled/db")
         monkeypatch.setenv("SIMORGH_DATABASE_DIRECT_URL_FILE", str(tmp_path / "direct"))
         monkeypatch.setenv("SIMORGH_FORMER_KEYS_FILE", str(tmp_path / "keys"))
         direct = DatabaseSettings().database_direct_url
         assert direct is not None
-        assert direct.get_secret_value() == "postgresql://direct/db"
+        assert direct.get_secret_value() == "postgresql+psycopg://direct/db"
         assert [key.get_secret_value() for key in Keys().former_keys] == ["one", "two"]
 
     def test_what_is_no_secret_is_read_from_no_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

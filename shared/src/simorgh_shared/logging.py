@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+_SAID_CHARS = 200
+
 
 def configure_logging(service: str, level: str = "info") -> None:
     """Send this process's logs, its libraries' too, through one JSON renderer. Entry points call it once."""
@@ -33,6 +35,14 @@ def configure_logging(service: str, level: str = "info") -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(numeric, logging.WARNING), force=True)
+
+
+def cause(error: BaseException) -> str:
+    """What went wrong, for a log: the kind, and what drivers of servers say of connections. Others may quote data."""
+    kind = type(error)
+    is_told = kind.__module__.split(".")[0] == "redis" or kind.__name__ in ("OperationalError", "InterfaceError")
+    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0] if is_told else ""
+    return f"{kind.__name__}: {said[:_SAID_CHARS]}" if said else kind.__name__
 
 
 def _named(service: str) -> structlog.typing.Processor:

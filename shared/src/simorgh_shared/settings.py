@@ -3,15 +3,43 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from simorgh_shared.domain.errors import AppError, InvalidInputError
 from simorgh_shared.secret_files import SecretFiles
 
 SettingsT = TypeVar("SettingsT", bound="SimorghSettings")
+
+
+def _postgres_url(given: SecretStr) -> SecretStr:
+    scheme, _, rest = given.get_secret_value().partition("://")
+    if scheme not in ("postgresql+psycopg", "postgresql", "postgres") or not rest:
+        raise ValueError("write it as postgresql+psycopg://USER:PASSWORD@HOST:5432/NAME")
+    return SecretStr(f"postgresql+psycopg://{rest}")
+
+
+def _redis_url(given: SecretStr) -> SecretStr:
+    if urlsplit(given.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
+        raise ValueError("write it as redis://:PASSWORD@HOST:6379/0, or rediss:// over TLS")
+    return given
+
+
+def _http_url(given: str) -> str:
+    parts = urlsplit(given)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write it as https://HOST or http://HOST:PORT")
+    return given
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)]
 
 
 class Environment(StrEnum):
@@ -28,7 +56,7 @@ class SimorghSettings(BaseSettings):
 
     environment: Environment = Environment.PRODUCTION
     """In production, processes refuse missing or short secrets."""
-    log_level: str = "info"
+    log_level: LogLevel = "info"
     """What is logged: debug, info, warning or error."""
 
     @classmethod
@@ -54,7 +82,7 @@ def read_settings(kind: type[SettingsT]) -> SettingsT:
     except ValidationError as error:
         wrong = "; ".join(
             f"SIMORGH_{'_'.join(map(str, one['loc'])).upper()}"
-            + (" is not set" if one["type"] == "missing" else f" is wrong: {one['msg']}")
+            + (" is not set" if one["type"] == "missing" else f" is wrong: {one['msg'].removeprefix('Value error, ')}")
             for one in error.errors()
         )
     except SettingsError as error:  # what should be a list or a table and cannot be read as JSON
@@ -73,7 +101,7 @@ def settings_or_exit(kind: type[SettingsT], program: str) -> SettingsT:
 class MigrationSettings(SimorghSettings):
     """What `simorgh-migrate` needs."""
 
-    database_owner_url: SecretStr
+    database_owner_url: PostgresUrl
     """SQLAlchemy address with the role that owns the tables."""
     database_app_role: str | None = None
     """The role that the services use; it is granted what they need."""
@@ -82,9 +110,9 @@ class MigrationSettings(SimorghSettings):
 class DatabaseSettings(SimorghSettings):
     """Access to PostgreSQL as the application role."""
 
-    database_url: SecretStr
+    database_url: PostgresUrl
     """SQLAlchemy address with the role of the services."""
-    database_direct_url: SecretStr | None = None
+    database_direct_url: PostgresUrl | None = None
     """For LISTEN, where `database_url` goes through a pooler."""
     database_pool_size: int = 10
     """Connections of one process at most."""
@@ -93,14 +121,14 @@ class DatabaseSettings(SimorghSettings):
 class BrokerSettings(SimorghSettings):
     """Access to Redis."""
 
-    redis_url: SecretStr
+    redis_url: RedisUrl
     """With its password: redis://:password@host:6379/0."""
 
 
 class StorageSettings(SimorghSettings):
     """Access to the S3-compatible storage."""
 
-    s3_endpoint_url: str | None = None
+    s3_endpoint_url: HttpUrl | None = None
     """Where the S3 storage answers; none is Amazon's own."""
     s3_access_key_id: str
     """Of an identity that may read, write and list the bucket."""

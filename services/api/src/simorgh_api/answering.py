@@ -21,6 +21,7 @@ from simorgh_api.usecases.principals import Principal
 from simorgh_api.usecases.turns import Said, Turn
 from simorgh_shared.clients.inference import InferenceClient, RefusedError, Reply
 from simorgh_shared.domain.errors import AppError
+from simorgh_shared.logging import cause
 from simorgh_shared.schemas.chat import AnswerOptions, ChatBroken, ChatDelta, ChatStarted, ChatView
 from simorgh_shared.schemas.envelope import Answer
 
@@ -64,7 +65,7 @@ class Keeper:
         try:
             await self.keep(reply, reply.finish_reason or "cancelled")
         except (AppError, SQLAlchemyError) as error:  # nobody is there to be told
-            log.warning("turn_not_kept", conversation_id=self.turn.conversation_id, reason=type(error).__name__)
+            log.warning("turn_not_kept", conversation_id=self.turn.conversation_id, reason=cause(error))
 
 
 async def answer_turn(

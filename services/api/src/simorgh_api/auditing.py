@@ -19,6 +19,7 @@ from simorgh_api.limits import Kind, address_of, kind_of
 from simorgh_api.usecases import audit
 from simorgh_api.usecases.audit import Act, Claimant
 from simorgh_api.usecases.principals import Principal
+from simorgh_shared.logging import cause
 
 log = structlog.get_logger()
 _PRINCIPAL, _CLAIMANT = "simorgh.principal", "simorgh.claimant"
@@ -62,7 +63,7 @@ def record_after(sessions: sessionmaker[Session], request: Request, act: Act) ->
         principal = _principal(request)
         who = dataclasses.asdict(principal) if principal else {}
         kept = {name: value for name, value in who.items() if name.endswith("_id")}
-        log.error("audit_not_written", reason=type(error).__name__, **kept, **dataclasses.asdict(act))
+        log.error("audit_not_written", reason=cause(error), **kept, **dataclasses.asdict(act))
 
 
 def record_failed_sign_in(sessions: sessionmaker[Session], request: Request, action: str) -> None:
@@ -75,7 +76,7 @@ def record_failed_sign_in(sessions: sessionmaker[Session], request: Request, act
         with sessions.begin() as session:
             audit.record_failed_sign_in(session, act, claimant)
     except SQLAlchemyError as error:
-        log.error("audit_not_written", reason=type(error).__name__, **dataclasses.asdict(act))
+        log.error("audit_not_written", reason=cause(error), **dataclasses.asdict(act))
 
 
 def _act(request: Request, action: str, status: int) -> Act:

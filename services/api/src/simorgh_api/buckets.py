@@ -17,6 +17,8 @@ from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
+from simorgh_shared.logging import cause
+
 log = structlog.get_logger()
 _TIMEOUT_S = 0.02
 _PROBE_S = 1.0
@@ -108,7 +110,7 @@ class Buckets:
             if self._is_broken:
                 return
             self._is_broken = True
-        log.warning("limits_in_process", reason=type(error).__name__)
+        log.warning("limits_in_process", reason=cause(error))
         threading.Thread(target=self._close_circuit, name="limits-probe", daemon=True).start()
 
     def _close_circuit(self) -> None:

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.messages import sentence
+from simorgh_shared.logging import cause
 from simorgh_shared.schemas.wording import parameter_names, reason_of, shown
 
 log = structlog.get_logger()
@@ -118,7 +119,7 @@ def to_problem(request: Request, error: Exception, body_model: type[BaseModel] |
         is_json = "json" in request.headers.get("content-type", "json").lower()
         return shape_problem(error.errors(), body_model, is_json=is_json)
     if is_database_outage(error):
-        log.warning("database_unavailable", reason=type(error).__name__)
+        log.warning("database_unavailable", reason=cause(error))
         message = sentence("database_unavailable", {"retry_after_s": _RETRY_AFTER_S})
         return Problem(503, "database_unavailable", message, retry_after_s=_RETRY_AFTER_S)
     if isinstance(error, DataError) and _is_nul(error):

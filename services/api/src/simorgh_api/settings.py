@@ -13,7 +13,9 @@ from simorgh_shared.settings import (
     DatabaseSettings,
     DrainSettings,
     Environment,
+    HttpUrl,
     MonitoringSettings,
+    Port,
     SimorghSettings,
     StorageSettings,
 )
@@ -71,7 +73,7 @@ class QuotaSettings(SimorghSettings):
 class DirectUploadSettings(SimorghSettings):
     """Files that clients send straight to storage."""
 
-    s3_public_url: str | None = None
+    s3_public_url: HttpUrl | None = None
     """The storage as clients reach it, where they do not by `s3_endpoint_url`."""
     max_direct_upload_bytes: int = Field(100 << 30, gt=0)
     """The largest file that goes straight to storage."""
@@ -119,7 +121,7 @@ class ApiSettings(
 
     api_host: str = "127.0.0.1"
     """The address that the gateway listens on; 0.0.0.0 in containers."""
-    api_port: int = 8000
+    api_port: Port = 8000
     """The port that it listens on."""
     signing_key: SecretStr | None = None
     """Signs access tokens; at least 32 bytes."""
@@ -135,7 +137,7 @@ class ApiSettings(
     """A ticket's stream must be opened first within so long."""
     cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     """Origins of frontends, separated by commas."""
-    inference_url: str = "http://127.0.0.1:8100"
+    inference_url: HttpUrl = "http://127.0.0.1:8100"
     """Where the inference server answers."""
     internal_key: SecretStr | None = None
     """With this key the gateway asks the inference server."""

@@ -21,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 
 from simorgh_api.usecases.jobs import events
 from simorgh_shared.domain.jobs import TERMINAL
+from simorgh_shared.logging import cause
 from simorgh_shared.queue.channels import REDIS_EVENTS
 from simorgh_shared.schemas.jobs import EventView
 
@@ -87,7 +88,7 @@ class Broadcast:
                             for wake in self._waiting.get(json.loads(message["data"])["job_id"], ()):
                                 wake.set()
             except (RedisError, OSError, ValueError) as error:
-                log.warning("events_reader_lost", reason=type(error).__name__)
+                log.warning("events_reader_lost", reason=cause(error))
                 await asyncio.sleep(1.0)
 
 

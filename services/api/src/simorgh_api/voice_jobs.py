@@ -25,6 +25,7 @@ from simorgh_api.usecases.voice import asking, outcomes
 from simorgh_api.usecases.voice.asking import Bounds, Queued
 from simorgh_api.usecases.voice.outcomes import State
 from simorgh_shared.domain.jobs import JobType
+from simorgh_shared.logging import cause
 from simorgh_shared.queue.channels import NOTIFY_CONTROL
 from simorgh_shared.queue.submit import notify, notify_queued
 
@@ -107,7 +108,7 @@ class VoiceJobs:
                 if is_asked:
                     notify(self.engine, NOTIFY_CONTROL, job_id)
             except SQLAlchemyError as error:  # nobody is there to be told; the job runs to its end
-                log.warning("voice_job_not_taken_back", job_id=job_id, reason=type(error).__name__)
+                log.warning("voice_job_not_taken_back", job_id=job_id, reason=cause(error))
 
         with anyio.CancelScope(shield=True):
             await run_in_threadpool(work)

@@ -19,6 +19,7 @@ from simorgh_inference.routes import chat, completions, embeddings, health, mode
 from simorgh_inference.settings import ServerSettings
 from simorgh_shared import tracing
 from simorgh_shared.domain.errors import AppError
+from simorgh_shared.logging import cause
 from simorgh_shared.probing import Probe
 from simorgh_shared.traced_requests import TracedRequests
 
@@ -61,5 +62,5 @@ async def _trim_again_and_again(host: EngineHost, settings: ServerSettings) -> N
             if gone:
                 log.info("cache_trimmed", num_versions=len(gone), version_ids=gone[:20])
         except (AppError, OSError) as error:
-            log.warning("cache_not_trimmed", reason=type(error).__name__)
+            log.warning("cache_not_trimmed", reason=cause(error))
         await asyncio.sleep(settings.cache_trim_every_s)

@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from simorgh_inference import metrics
 from simorgh_shared.domain.errors import AppError
 from simorgh_shared.domain.ids import new_id
+from simorgh_shared.logging import cause
 
 log = structlog.get_logger()
 _LAST_WORD_S = 2.0  # a process closes its socket before it prints what ended it
@@ -183,7 +184,7 @@ class EngineChild:
                 if num_requests:
                     metrics.STEP_REQUESTS.observe(num_requests)
         except (OSError, ValueError) as error:  # a child that is killed while it writes leaves half a line
-            log.warning("engine_socket_broke", reason=type(error).__name__)
+            log.warning("engine_socket_broke", reason=cause(error))
         self._is_lost = True
         told = {"num_active": self.num_active, "num_taken": self.num_taken}
         for held in self._held.values():

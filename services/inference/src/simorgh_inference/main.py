@@ -32,6 +32,8 @@ def main() -> None:
     tracing.configure_tracing("inference")
     source: ModelSource
     if arguments.model_dir is not None:
+        if not arguments.model_dir.is_dir():
+            parser.error(f"--model-dir: {arguments.model_dir} is no folder")
         source = FolderSource(arguments.model_dir)
     else:
         registry = settings_or_exit(RegistrySettings, "simorgh-inference")

@@ -18,6 +18,7 @@ from simorgh_shared import health
 from simorgh_shared.db.engine import make_sessions
 from simorgh_shared.db.models import Model, ModelVersion
 from simorgh_shared.domain.errors import AppError, InvalidInputError, NotFoundError, UnavailableError
+from simorgh_shared.logging import cause
 from simorgh_shared.storage import manifests
 from simorgh_shared.storage.blobs import ArtifactLostError, BlobStore
 from simorgh_shared.storage.folders import FolderCache
@@ -186,5 +187,5 @@ def _database_errors() -> Iterator[None]:
         is_outage = isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
         if not is_outage and not (isinstance(error, DBAPIError) and error.connection_invalidated):
             raise
-        log.warning("database_unavailable", reason=type(error).__name__)
+        log.warning("database_unavailable", reason=cause(error))
         raise UnavailableError("database_unavailable", retry_after_s=_RETRY_AFTER_S) from error

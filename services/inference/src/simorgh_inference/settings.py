@@ -10,6 +10,7 @@ from simorgh_shared.settings import (
     DatabaseSettings,
     DrainSettings,
     MonitoringSettings,
+    Port,
     SimorghSettings,
     StorageSettings,
 )
@@ -42,7 +43,7 @@ class ServerSettings(EngineSettings, DrainSettings):
 
     inference_host: str = "127.0.0.1"
     """The address that the server listens on; 0.0.0.0 in containers."""
-    inference_port: int = 8100
+    inference_port: Port = 8100
     """The port that it listens on."""
     internal_key: SecretStr | None = None
     """What the gateway has to show; None lets everyone in who reaches the port."""

@@ -14,6 +14,8 @@ from simorgh_trainer.jobs.batch import Batch
 from simorgh_trainer.jobs.kinds import job_kinds
 from simorgh_trainer.settings import TrainerSettings
 
+_QUEUES = tuple(queue for queue in Queue if queue not in (Queue.VOICE_CPU, Queue.VOICE_GPU))
+
 
 def main() -> None:
     """Serve the named queues until told to end."""
@@ -35,7 +37,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="simorgh-trainer-worker", description="Takes jobs from its queues and runs each in a child process."
     )
-    parser.add_argument("--queues", required=True, help=f"queues to serve, by commas: {', '.join(Queue)}")
+    parser.add_argument("--queues", required=True, help=f"queues to serve, by commas: {', '.join(_QUEUES)}")
     parser.add_argument(
         "-c", "--concurrency", type=int, help="slots: how many jobs at a time (default: as many as it has GPUs, or 1)"
     )
@@ -47,7 +49,7 @@ def _arguments() -> argparse.Namespace:
     if not 0 <= arguments.short_slots < (arguments.concurrency or 1):
         parser.error("--short-slots must leave at least one of the slots (-c) for long work")
     try:
-        arguments.queues = named_queues(arguments.queues)
+        arguments.queues = named_queues(arguments.queues, _QUEUES)
     except ValueError as error:
         parser.error(str(error))
     return arguments

@@ -17,6 +17,7 @@ import structlog
 
 from simorgh_shared.domain.errors import UnavailableError
 from simorgh_shared.domain.jobs import Lane
+from simorgh_shared.logging import cause
 from simorgh_shared.monitoring.processor_time import ProcessorTime
 from simorgh_shared.queue.endings import Exit
 from simorgh_voice import metrics
@@ -159,7 +160,7 @@ class EngineChild:
                 for line in lines:
                     self._sort_in(json.loads(line))
         except (OSError, ValueError) as error:  # a child that is killed while it writes leaves half a line
-            log.warning("engine_socket_broke", lane=self.lane, reason=type(error).__name__)
+            log.warning("engine_socket_broke", lane=self.lane, reason=cause(error))
         self._is_deaf = True
         self._count_models(0)
         if not self._is_closing:

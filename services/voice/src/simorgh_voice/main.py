@@ -16,6 +16,7 @@ from simorgh_voice.engines import EngineLimits, Engines
 from simorgh_voice.jobs.kinds import job_kinds
 from simorgh_voice.settings import VoiceSettings
 
+_QUEUES = (Queue.VOICE_CPU, Queue.VOICE_GPU)
 _SHARE_OF_MEMORY = 8  # two engines, and half of what they may take is for the work itself
 
 
@@ -52,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="simorgh-voice", description="Hears and speaks: takes voice jobs from its queues."
     )
-    known = ", ".join((Queue.VOICE_CPU, Queue.VOICE_GPU))
+    known = ", ".join(_QUEUES)
     parser.add_argument("--queues", default=Queue.VOICE_CPU.value, help=f"queues to serve, by commas: {known}")
     parser.add_argument("--short-slots", type=int, default=1, help="short clips at a time (default: 1)")
     parser.add_argument("--long-slots", type=int, default=1, help="long files at a time (default: 1)")
@@ -61,7 +62,7 @@ def _arguments() -> argparse.Namespace:
     if min(arguments.short_slots, arguments.long_slots) < 0 or arguments.short_slots + arguments.long_slots == 0:
         parser.error("--short-slots and --long-slots must be 0 or more, and at least one of them 1")
     try:
-        arguments.queues = named_queues(arguments.queues)
+        arguments.queues = named_queues(arguments.queues, _QUEUES)
     except ValueError as error:
         parser.error(str(error))
     return arguments

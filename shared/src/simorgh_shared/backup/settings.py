@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr
 
-from simorgh_shared.settings import MigrationSettings, StorageSettings
+from simorgh_shared.settings import HttpUrl, MigrationSettings, StorageSettings
 
 
 class BackupSettings(MigrationSettings, StorageSettings):
@@ -10,7 +10,7 @@ class BackupSettings(MigrationSettings, StorageSettings):
 
     manifest_key: SecretStr | None = None
     """Signs backups, and tells at a restore whether it was this key that did."""
-    backup_s3_endpoint_url: str | None = None
+    backup_s3_endpoint_url: HttpUrl | None = None
     """Where `s3://…` backups lie; each that is left out is that of the platform's storage."""
     backup_s3_access_key_id: str | None = None
     """Of an identity that may write where backups lie."""

@@ -15,6 +15,7 @@ from alembic.config import Config
 from simorgh_shared.db.awaiting import schema_revision, until_it_answers, until_migrated
 from simorgh_shared.db.revision import head_revision
 from simorgh_shared.domain.errors import AppError, UnavailableError
+from simorgh_shared.logging import cause
 from simorgh_shared.settings import DatabaseSettings, MigrationSettings, read_settings
 
 _LOCK_TIMEOUT_MS = 1_000  # half of what the gateway's own statements wait for one
@@ -51,6 +52,8 @@ def main() -> None:
         told = _await(arguments.await_s) if arguments.await_s is not None else _upgrade(arguments.wait)
     except AppError as error:
         sys.exit(f"simorgh-migrate: {error}")
+    except sa.exc.OperationalError as error:
+        sys.exit(f"simorgh-migrate: the database cannot be used. {cause(error)}")
     sys.stdout.write(f"{told}\n")
 
 

@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from simorgh_shared.logging import cause
 from simorgh_shared.monitoring.history import LONG_PERIOD_S, LONG_SLOTS, SHORT_SLOTS, Ring
 from simorgh_shared.monitoring.machine import Machine, facts, figures
 from simorgh_shared.schemas.monitoring import GpuFigures
@@ -73,7 +74,7 @@ class Sampler:
             try:
                 sample = self._machine.look()
             except (psutil.Error, OSError) as error:
-                log.warning("not_sampled", reason=type(error).__name__)
+                log.warning("not_sampled", reason=cause(error))
                 self._stopped.wait(self._every_s)
                 continue
             values = {**figures(sample), **self._sampled.more()}
@@ -102,7 +103,7 @@ class Sampler:
                 session.execute(_CHEAP)
                 session.execute(statement, [{"name": self._name, **row} for row in rows])
         except SQLAlchemyError as error:
-            log.warning("sample_not_kept", reason=type(error).__name__)
+            log.warning("sample_not_kept", reason=cause(error))
             return False
         return True
 

@@ -7,6 +7,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+from simorgh_shared.logging import cause
 from simorgh_shared.queue.channels import REDIS_EVENTS
 from simorgh_shared.queue.leases import AppliedEvent
 
@@ -36,7 +37,7 @@ class Publisher:
                     pipe.publish(REDIS_EVENTS, message)
                 pipe.execute()
         except RedisError as error:
-            log.debug("publish_failed", reason=type(error).__name__)
+            log.debug("publish_failed", reason=cause(error))
 
 
 def as_message(event: AppliedEvent) -> str:

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from simorgh_shared.domain.errors import ConflictError
+from simorgh_shared.logging import cause
 
 log = structlog.get_logger()
 _NAME = "backup"
@@ -83,7 +84,7 @@ class StorageHold:
             try:
                 self.is_whole = self._renewed() and self.is_whole
             except sa.exc.SQLAlchemyError as error:
-                log.warning("storage_hold_not_renewed", reason=type(error).__name__)
+                log.warning("storage_hold_not_renewed", reason=cause(error))
 
     def _renewed(self) -> bool:
         """Whether it held until now; taken anew in any case."""

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from simorgh_shared.domain.jobs import Outcome
+from simorgh_shared.logging import cause
 from simorgh_shared.queue import endings
 from simorgh_shared.queue.leases import AppliedEvent, LeaseLostError
 from simorgh_shared.worker.runner import Runner
@@ -53,7 +54,7 @@ def _give_back(runner: Runner, leave_list: Callable[[], None]) -> None:
         except LeaseLostError:
             continue  # it has ended meanwhile
         except DBAPIError as error:  # the dispatcher puts it back when its lease has expired
-            log.error("job_not_given_back", job_id=heart.lease.job_id, reason=type(error).__name__)
+            log.error("job_not_given_back", job_id=heart.lease.job_id, reason=cause(error))
     _kill_descendants()
     leave_list()
     runner.ledger.publish(events)

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from simorgh_shared.domain.jobs import DesiredState
+from simorgh_shared.logging import cause
 from simorgh_shared.queue import leases
 from simorgh_shared.queue.leases import Lease, LeaseLostError, Wishes
 from simorgh_shared.settings import LeaseSettings
@@ -66,6 +67,6 @@ class Heartbeat:
             except LeaseLostError:
                 self.lost = True
             except DBAPIError as error:
-                log.warning("heartbeat_failed", job_id=self.lease.job_id, reason=type(error).__name__)
+                log.warning("heartbeat_failed", job_id=self.lease.job_id, reason=cause(error))
             self._wake.wait(max(0.05, begun + self._times.heartbeat_s - time.monotonic()))
             self._wake.clear()

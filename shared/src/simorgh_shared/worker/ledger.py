@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from simorgh_shared import tracing
 from simorgh_shared.domain.jobs import Outcome
+from simorgh_shared.logging import cause
 from simorgh_shared.queue import endings
 from simorgh_shared.queue.endings import Exit
 from simorgh_shared.queue.leases import AppliedEvent, Lease, count_endings
@@ -50,7 +51,7 @@ class Ledger:
                     raise
                 if time.monotonic() > deadline or (heart is not None and heart.lost):
                     raise
-                log.warning("database_unreachable", reason=type(error).__name__)
+                log.warning("database_unreachable", reason=cause(error))
                 time.sleep(RETRY_S)
 
     def publish(self, events: Sequence[AppliedEvent]) -> None:

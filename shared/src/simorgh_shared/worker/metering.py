@@ -14,6 +14,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from simorgh_shared.logging import cause
 from simorgh_shared.monitoring.rapl import Packages
 from simorgh_shared.queue.leases import Lease
 from simorgh_shared.schemas.job_usage import Cost, EnergyPart, Usage
@@ -61,7 +62,7 @@ class Meter:
             try:
                 self._read()
             except (psutil.Error, OSError) as error:
-                log.warning("not_metered", job_id=self._lease.job_id, reason=type(error).__name__)
+                log.warning("not_metered", job_id=self._lease.job_id, reason=cause(error))
             return self._usage()
 
     def _read(self) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,15 +151,15 @@ def _seconds(given: str) -> float:
     return seconds
 
 
-def named_queues(given: str) -> list[str]:
+def named_queues(given: str, served: Collection[Queue]) -> list[str]:
     """The queues of a command line, by commas.
 
-    Raises: ValueError, with what is known, for one that there is not.
+    Raises: ValueError, with those that the program serves, for another.
     """
     queues = given.split(",")
-    unknown = set(queues) - set(Queue)
+    unknown = set(queues) - set(served)
     if unknown:
-        raise ValueError(f"unknown queue {', '.join(sorted(unknown))}; known are {', '.join(Queue)}")
+        raise ValueError(f"--queues: no {', '.join(sorted(unknown))} here; served are {', '.join(served)}")
     return queues
 
 

@@ -10,6 +10,7 @@ from simorgh_shared.settings import (
     DatabaseSettings,
     LeaseSettings,
     MonitoringSettings,
+    Port,
     StorageSettings,
     TariffSettings,
     WorkSettings,
@@ -23,7 +24,7 @@ class WorkerSettings(
 
     metrics_host: str = "127.0.0.1"
     """The address that metrics and probes listen on; 0.0.0.0 in containers."""
-    metrics_port: int | None = None
+    metrics_port: Port | None = None
     """Where Prometheus and probes find this process; None serves neither."""
     worker_name: str | None = None
     """Defaults to host and process id."""

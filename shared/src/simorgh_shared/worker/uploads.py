@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from simorgh_shared.domain.errors import UnavailableError
+from simorgh_shared.logging import cause
 from simorgh_shared.queue.checkpoints import REQUESTED
 from simorgh_shared.queue.leases import LeaseLostError
 from simorgh_shared.worker.process import ChildRun
@@ -100,7 +101,7 @@ class CheckpointUploads:
             except LeaseLostError:
                 return False  # the runner learns of it from its own next write or heartbeat
             except (UnavailableError, OperationalError, InterfaceError) as error:
-                log.warning("checkpoint_deferred", step=checkpoint["step"], reason=type(error).__name__)
+                log.warning("checkpoint_deferred", step=checkpoint["step"], reason=cause(error))
                 with self._changed:
                     if checkpoint["reason"] == REQUESTED:
                         self._changed.wait_for(lambda: self._ended, _RETRY_S)

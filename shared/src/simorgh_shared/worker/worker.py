@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from simorgh_shared import allowance
+from simorgh_shared.logging import cause
 from simorgh_shared.queue import claiming, leases
 from simorgh_shared.queue.channels import REDIS_CONTROL
 from simorgh_shared.queue.claiming import Offer
@@ -95,7 +96,7 @@ class Worker:
             with self._sessions.begin() as session:
                 session.execute(sa.text("DELETE FROM workers WHERE id = :id"), {"id": self.name})
         except DBAPIError as error:
-            log.warning("worker_row_left", reason=type(error).__name__)
+            log.warning("worker_row_left", reason=cause(error))
 
     def work(self) -> None:
         """Claim and run jobs until none is eligible. Returns at once where all slots are taken."""
@@ -147,7 +148,7 @@ class Worker:
             self._looked_at = begun
             return lease
         except DBAPIError as error:
-            log.warning("claim_failed", reason=type(error).__name__)
+            log.warning("claim_failed", reason=cause(error))
         try:  # the COMMIT may have been done and only its answer lost
             with self._sessions() as session:
                 return claiming.claimed_by(session, self.name, token)
@@ -160,7 +161,7 @@ class Worker:
                 self._tell_alive()
                 self.is_listed = True
             except DBAPIError as error:
-                log.warning("worker_heartbeat_failed", reason=type(error).__name__)
+                log.warning("worker_heartbeat_failed", reason=cause(error))
             self._end_if_idle()
             if self._slots.num_free:
                 # A thread of its own, because a job may take days and the row above must stay fresh.

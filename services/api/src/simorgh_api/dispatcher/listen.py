@@ -9,6 +9,7 @@ import psycopg
 import structlog
 from psycopg import sql
 
+from simorgh_shared.logging import cause
 from simorgh_shared.queue.channels import NOTIFY_CONTROL, NOTIFY_EVENTS, NOTIFY_JOBS
 
 log = structlog.get_logger()
@@ -40,7 +41,7 @@ class Listener:
                 with psycopg.connect(self._url, autocommit=True, connect_timeout=5) as connection:
                     self._serve(connection)
             except psycopg.Error as error:
-                log.warning("listen_lost", reason=type(error).__name__)
+                log.warning("listen_lost", reason=cause(error))
                 self._stopped.wait(1.0)
 
     def _serve(self, connection: "psycopg.Connection[tuple[object, ...]]") -> None:

@@ -32,7 +32,7 @@ from simorgh_api.usecases import monitoring
 from simorgh_shared import exposition, health, tracing
 from simorgh_shared.db.engine import make_engine, make_sessions
 from simorgh_shared.domain.errors import UnavailableError
-from simorgh_shared.logging import configure_logging
+from simorgh_shared.logging import cause, configure_logging
 from simorgh_shared.monitoring.sampler import Sampled, Sampler
 from simorgh_shared.queue import leases, parents
 from simorgh_shared.queue.celery_app import make_app
@@ -111,16 +111,19 @@ class Dispatcher:
             except (OperationalError, InterfaceError, PoolTimeoutError) as error:
                 self._reaper.database_was_down()
                 self._rest("database")
-                log.warning("database_unreachable", reason=type(error).__name__)
+                log.warning("database_unreachable", reason=cause(error))
                 self._stopped.wait(1.0)
             except (RedisError, OSError) as error:
                 _FAILED_ROUNDS.labels("broker").inc()
-                log.warning("broker_unreachable", reason=type(error).__name__)
+                log.warning("broker_unreachable", reason=cause(error))
                 self._stopped.wait(1.0)
             self._pass_on()
         self._rest()
-        with self._sessions.begin() as session:
-            duty.give_up(session, _DUTY, self._holder)
+        try:
+            with self._sessions.begin() as session:
+                duty.give_up(session, _DUTY, self._holder)
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:  # then another takes it in its time
+            log.warning("duty_not_given_up", reason=cause(error))
 
     def _round(self) -> None:
         with self._sessions.begin() as session:
@@ -183,7 +186,7 @@ class Dispatcher:
                 if channel == NOTIFY_CONTROL:
                     self._redis.publish(REDIS_CONTROL, payload)
         except RedisError as error:
-            log.warning("broker_unreachable", reason=type(error).__name__)
+            log.warning("broker_unreachable", reason=cause(error))
         self._publisher.tell([payload for channel, payload in messages if channel in (NOTIFY_EVENTS, NOTIFY_CONTROL)])
 
 

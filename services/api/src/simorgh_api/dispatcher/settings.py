@@ -3,7 +3,14 @@
 from pydantic import Field
 
 from simorgh_api.dispatcher.retention import Rules
-from simorgh_shared.settings import BrokerSettings, DatabaseSettings, LeaseSettings, MonitoringSettings, StorageSettings
+from simorgh_shared.settings import (
+    BrokerSettings,
+    DatabaseSettings,
+    LeaseSettings,
+    MonitoringSettings,
+    Port,
+    StorageSettings,
+)
 
 
 class DispatcherSettings(DatabaseSettings, BrokerSettings, StorageSettings, LeaseSettings, MonitoringSettings):
@@ -11,7 +18,7 @@ class DispatcherSettings(DatabaseSettings, BrokerSettings, StorageSettings, Leas
 
     metrics_host: str = "127.0.0.1"
     """The address that metrics and probes listen on; 0.0.0.0 in containers."""
-    metrics_port: int | None = None
+    metrics_port: Port | None = None
     """Where Prometheus and probes find this process; None serves neither."""
     duty_s: float = 15.0
     """How long the duty stays with a dispatcher that does not renew it."""

@@ -63,7 +63,6 @@ class OnnxModel:
 
 def _open(path: Path) -> Any:
     """Raises: ValueError for what onnxruntime cannot load."""
-    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others compute between its steps
     try:

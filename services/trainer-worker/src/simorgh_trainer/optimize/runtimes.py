@@ -115,7 +115,6 @@ class OnnxRuntime:
     def __init__(self, folder: Path, threads: int) -> None:
         import onnxruntime
 
-        onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self._session = onnxruntime.InferenceSession(
