@@ -123,6 +123,22 @@ class TestTokens:
         assert user.ask("datasets", "--url", gateway.url) == {"datasets": []}
 
 
+class TestKeys:
+    def test_a_key_is_made_asked_with_and_ended(self, gateway: Gateway, user: Simorgh) -> None:
+        """R-AUTH-3, R-API-4: standard output is the key alone; it may what it was made for, until it is ended."""
+        made = user.run("keys", "create", "ci", "--scope", "read")
+        key = made.stdout.strip()
+        assert key.startswith("sk-simorgh-")
+        asked = httpx.get(f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {key}"})
+        assert asked.status_code == 200
+        (listed,) = (one for one in user.ask("keys")["keys"] if one["name"] == "ci")
+        assert listed["scopes"] == ["read"]
+        assert key not in user.run("keys").stdout
+        assert "Ended key" in user.run("keys", "revoke", listed["id"]).stdout
+        asked = httpx.get(f"{gateway.url}/v1/models", headers={"authorization": f"Bearer {key}"})
+        assert asked.status_code == 401
+
+
 class TestAddress:
     def test_without_any_address_it_says_where_one_comes_from(self, stranger: Simorgh) -> None:
         """R-API-4."""

@@ -45,6 +45,9 @@ class TestAliases:
         (alias,) = user.ask("models", "aliases", "raised")["aliases"]
         assert (alias["model_version_id"], alias["former_version_id"]) == (made[1], made[0])
         assert made[0] in user.run("models", "rollback", "raised").stdout
+        assert made[1] in user.run("models", "promote", "raised", "v2").stdout
+        assert "There is no model v3" in user.run("models", "promote", "raised", "v3", code=1).stderr
+        assert made[0] in user.run("models", "rollback", "raised").stdout
         assert user.ask("models", "lineage", "raised@champion")["version_id"] == made[0]
         assert user.ask("models", "show", "raised@champion")["name"] == "raised"
         assert "There is no model" in user.run("models", "show", "raised@nobody", code=1).stderr

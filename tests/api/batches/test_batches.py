@@ -100,6 +100,8 @@ class TestBatch:
         assert (begun.status, begun.object, begun.metadata) == ("validating", "batch", {"for": "آزمایش"})
         batch = ended(client, begun.id)
         assert batch.status == "completed", batch
+        with pytest.raises(openai.ConflictError, match="nothing is left to cancel"):
+            client.batches.cancel(batch.id)
         counts = batch.request_counts
         assert counts is not None
         assert (counts.total, counts.completed, counts.failed) == (4, 3, 1)
@@ -167,6 +169,7 @@ class TestBatch:
         batch = ended(client, begun.id)
         assert batch.status == "cancelled"
         assert batch.cancelled_at is not None
+        assert client.batches.cancel(begun.id).status == "cancelled"
         assert (batch.output_file_id, num_answers(world, begun.id)) == (None, 0)
         assert client.files.delete(begun.input_file_id).deleted
         world.wait_active(0)

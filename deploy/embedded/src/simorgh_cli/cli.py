@@ -16,6 +16,7 @@ _COMMANDS: Mapping[str, str] = {
     "doctor": "check this machine, and say what to do about what is wrong",
     "login": "sign in to a platform, or make an account there",
     "logout": "sign out",
+    "keys": "make, list and end API keys",
     "datasets": "upload, list, look at and delete datasets",
     "train": "start, steer and list training runs",
     "watch": "follow a training run live",

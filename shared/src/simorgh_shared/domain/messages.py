@@ -77,6 +77,7 @@ _EN: dict[str, str] = {
     "postgres_refused": "PostgreSQL does not run as root, this system allows no user namespaces, and as nobody it could not use {folder}. Choose a data folder that every user can reach (--data DIR), or run as an ordinary user:\n{tail}",
     # backup and restore
     "migration_blocked": "For {waited_s} s something has held a table that a migration has to change. Nothing of it was done; see who holds it with: SELECT pid, state, query FROM pg_stat_activity. End that, and run this again.",
+    "batch_ended": "Batch {batch_id} is {status}: nothing is left to cancel.",
     "backup_within": "{target} lies in the data folder {folder}, which a backup is to outlive. Name a folder elsewhere, on another disk if there is one.",
     "backup_no_platform": "There is no platform's data in {folder}. Name its folder with --data DIR, or a platform elsewhere by SIMORGH_DATABASE_OWNER_URL and SIMORGH_S3_… variables.",
     "backup_running": "Another backup of this platform runs, or has died within the last {minutes} minutes. Try again later.",

@@ -87,7 +87,7 @@ class Machine:
 
     def _node(self, rates: "_Rates", missing: dict[str, str]) -> NodeFigures:
         memory = psutil.virtual_memory()
-        size, used = self._disk(missing)
+        size, used, available = self._disk(missing)
         if self._gpus is None:
             missing["gpus"] = "this process uses none and does not look"
         gpus = self._gpus() if self._gpus is not None else None
@@ -101,6 +101,7 @@ class Machine:
             memory_used_bytes=memory.total - memory.available,
             disk_bytes=size,
             disk_used_bytes=used,
+            disk_available_bytes=available,
             disk_read_bytes_per_s=rates.disk[0],
             disk_written_bytes_per_s=rates.disk[1],
             network_received_bytes_per_s=rates.network[0],
@@ -108,13 +109,13 @@ class Machine:
             gpus=gpus,
         )
 
-    def _disk(self, missing: dict[str, str]) -> tuple[int | None, int | None]:
+    def _disk(self, missing: dict[str, str]) -> tuple[int | None, int | None, int | None]:
         try:
             usage = psutil.disk_usage(str(self._folder))
         except OSError as error:
             missing["disk"] = f"{self._folder}: {error.strerror}"
-            return None, None
-        return usage.total, usage.used
+            return None, None, None
+        return usage.total, usage.used, usage.free
 
     def _family(self) -> tuple[float, int, int]:
         """Processor time, memory and number of this process and its descendants."""

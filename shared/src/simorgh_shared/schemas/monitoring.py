@@ -28,6 +28,9 @@ class NodeFigures(BaseModel):
     memory_used_bytes: int
     disk_bytes: int | None = Field(description="Of the file system on which the process works.")
     disk_used_bytes: int | None
+    disk_available_bytes: int | None = Field(
+        None, description="What this process may still write there; less than what is not used, where some is reserved."
+    )
     disk_read_bytes_per_s: float | None
     disk_written_bytes_per_s: float | None
     network_received_bytes_per_s: float | None

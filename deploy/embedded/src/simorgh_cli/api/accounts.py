@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simorgh_cli.api.connection import Connection
+from simorgh_cli.api.connection import Connection, quoted
 from simorgh_cli.api.errors import RefusedError, body_of
 from simorgh_cli.backing.secrets import SecretStore
 
@@ -77,6 +77,23 @@ def whoami(connection: Connection) -> dict[str, Any]:
     """Who is asking, and in which project."""
     data: dict[str, Any] = connection.get("/api/auth/me")["data"]
     return data
+
+
+def keys(connection: Connection) -> list[dict[str, Any]]:
+    """Keys of the project, without their secrets."""
+    data: list[dict[str, Any]] = connection.get("/api/keys")["data"]
+    return data
+
+
+def make_key(connection: Connection, name: str, scopes: list[str]) -> dict[str, Any]:
+    """A new key, with its secret."""
+    data: dict[str, Any] = connection.call("POST", "/api/keys", {"name": name, "scopes": scopes})["data"]
+    return data
+
+
+def revoke_key(connection: Connection, key_id: str) -> None:
+    """End a key."""
+    connection.call("DELETE", f"/api/keys/{quoted(key_id)}")
 
 
 def _data(connection: Connection, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """`simorgh models aliases`, `promote` and `rollback`: which version `model@champion` asks (R-MODEL-2)."""
 
+import re
 from typing import Any
 
 import click
 
 from simorgh_cli.api import models as calls
+from simorgh_cli.api.connection import Connection
 from simorgh_cli.commands.options import TEXT, Invocation, asks_api
 from simorgh_cli.terminal.output import moment, say, write_json, write_table
 from simorgh_cli.terminal.text import printable
@@ -36,12 +38,12 @@ def aliases(invocation: Invocation, model: str) -> None:
 @_ALIAS
 @asks_api
 def promote(invocation: Invocation, model: str, version: str, alias: str) -> None:
-    """Let MODEL@ALIAS ask VERSION from now on: a version's id, or a model made from MODEL (its newest version).
+    """Let MODEL@ALIAS ask VERSION from now on: v2, a version's id, or a model made from MODEL (its newest version).
 
     Requests that are under way end with the version before. A champion must have passed its gate.
     """
     with invocation.connected() as connection:
-        _tell(invocation, model, calls.point(connection, model, alias, calls.get_version(connection, version)))
+        _tell(invocation, model, calls.point(connection, model, alias, _version(connection, model, version)))
 
 
 @click.command()
@@ -52,6 +54,15 @@ def rollback(invocation: Invocation, model: str, alias: str) -> None:
     """Let MODEL@ALIAS ask the version that it asked before; a second time brings this one back."""
     with invocation.connected() as connection:
         _tell(invocation, model, calls.roll_back(connection, model, alias))
+
+
+def _version(connection: Connection, model: str, named: str) -> str:
+    """Its id. `v2` is the model's own; what is written so and is none is a name."""
+    if re.fullmatch(r"v\d+", named):
+        found = [one["version_id"] for one in calls.get(connection, model)["versions"] if f"v{one['version']}" == named]
+        if found:
+            return str(found[0])
+    return calls.get_version(connection, named)
 
 
 def _tell(invocation: Invocation, model: str, now: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from simorgh_api.usecases import files
 from simorgh_api.usecases.principals import Principal
 from simorgh_api.usecases.training import Repeat
 from simorgh_shared.db.models import Job
-from simorgh_shared.domain.errors import InvalidInputError, NotFoundError
+from simorgh_shared.domain.errors import ConflictError, InvalidInputError, NotFoundError
 from simorgh_shared.domain.jobs import DesiredState, JobStatus, JobType, Queue
 from simorgh_shared.queue import control
 from simorgh_shared.queue.submit import NewJob, enqueue
@@ -71,9 +71,10 @@ def cancel(session: Session, project_id: str, batch_id: str) -> OpenAIBatch:
 
     Raises: NotFoundError, ConflictError where it has ended otherwise.
     """
-    _row(session, project_id, batch_id)
-    control.request(session, project_id, batch_id, DesiredState.CANCEL)
     row = _row(session, project_id, batch_id)
+    if JobStatus(row.status).is_terminal and row.status != JobStatus.CANCELLED:
+        raise ConflictError("batch_ended", batch_id=batch_id, status=_status(row))
+    control.request(session, project_id, batch_id, DesiredState.CANCEL)
     session.refresh(row)
     return _view(row)
 
