@@ -143,3 +143,17 @@ def test_an_encoder_is_pooled_as_its_makers_say(encoder_folder: Path) -> None:
     (encoder_folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_max_tokens": True}))
     with pytest.raises(ValueError, match="pooled by pooling_mode_max_tokens"):
         EmbeddingEngine(encoder_folder)
+
+
+@pytest.mark.parametrize(("name", "form"), [("model.onnx", "ONNX"), ("openvino_model.xml", "OpenVINO IR")])
+def test_a_network_without_its_states_is_told_by_its_form(
+    encoder_folder: Path, tmp_path: Path, name: str, form: str
+) -> None:
+    """R-CHAT-1: and not by a file of another form that it lacks."""
+    from simorgh_inference.engine.embedding_engine import EmbeddingEngine
+
+    folder = tmp_path / "model"
+    shutil.copytree(encoder_folder, folder, ignore=shutil.ignore_patterns("1_Pooling"))
+    (folder / name).touch()
+    with pytest.raises(ValueError, match=f"it is kept as {form}"):
+        EmbeddingEngine(folder)

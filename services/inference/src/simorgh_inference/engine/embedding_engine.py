@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer
 from simorgh_inference.engine.onnx_model import ONNX_FILE
 from simorgh_inference.engine.protocol import EmbedRequest, Piece
 from simorgh_inference.engine.transformers_engine import WRITERS, load_merged, refuse_missing
+from simorgh_shared.openvino_ir.precision import MODEL_FILE
 
 # B texts of a step, T tokens, C features.
 _STEP_TEXTS = 16
@@ -127,8 +128,9 @@ def _load(folder: Path) -> Any:
 
     Raises: ValueError for what gives no states of single tokens, and where weights are missing but those of the head.
     """
-    if (folder / ONNX_FILE).is_file():
-        raise ValueError("it is kept as ONNX, which gives no hidden states")
+    for name, form in ((ONNX_FILE, "ONNX"), (MODEL_FILE, "OpenVINO IR")):
+        if (folder / name).is_file():
+            raise ValueError(f"it is kept as {form}, which gives no hidden states")
     if not (folder / "config.json").is_file():
         return load_merged(folder).base_model
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
