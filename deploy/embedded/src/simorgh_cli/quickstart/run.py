@@ -73,8 +73,11 @@ class _Run:
         dataset_id = _upload(connection, data)
         say(f"Uploaded the sample Persian dataset as {dataset_id}.")
         trained = journey.train(connection, dataset_id, make_display(say, self.terminal), say)
+        figures = trained.figures
+        if figures.total_steps and figures.step < figures.total_steps:
+            say(f"Its {journey.TRAINING['max_minutes']} minutes are over: no more steps are made.")
         say(f"Trained in {trained.took_s:.0f} s: model {trained.model}.")
-        lowest = trained.figures.lowest_loss_per_char
+        lowest = figures.lowest_loss_per_char
         trigram = journey.trigram_loss(data)
         if lowest is not None:
             say(f"Lowest held-out loss: {lowest:.3f} nats a character (character trigram: {trigram:.3f}).")
