@@ -74,7 +74,7 @@ class _Run:
         say(f"Uploaded the sample Persian dataset as {dataset_id}.")
         trained = journey.train(connection, dataset_id, make_display(say, self.terminal), say)
         figures = trained.figures
-        if figures.total_steps and figures.step < figures.total_steps:
+        if figures.total_steps and figures.step <= figures.total_steps - journey.TRAINING["logging_steps"]:
             say(f"Its {journey.TRAINING['max_minutes']} minutes are over: no more steps are made.")
         say(f"Trained in {trained.took_s:.0f} s: model {trained.model}.")
         lowest = figures.lowest_loss_per_char
