@@ -49,7 +49,7 @@ class TestReadHeldOut:
         assert 0 < sum(label != -100 for label in labels) < len(ids)
         texts = read_held_out(source, dataset(tmp_path, rows=[{"text": "کتاب خانه درخت"}]), None, SPEC)
         ids, labels = texts.samples[0]
-        assert texts.source == "a share of the rows"
+        assert texts.source == "all rows"
         assert -100 not in labels
         assert texts.prompts[0] == ids[: len(ids) // 2]
 

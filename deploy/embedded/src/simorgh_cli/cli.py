@@ -27,7 +27,7 @@ _COMMANDS: Mapping[str, str] = {
     "optimize": "make a smaller or faster form of a model, measured before and after",
     "optimizations": "list them, show their reports, and measure those again",
     "jobs": "list and cancel jobs of every kind",
-    "models": "upload, list, look at, download, verify and delete models",
+    "models": "upload, list, look at, trace, promote, roll back, download and delete models",
     "backup": "back up a platform's database and files, while it runs",
     "restore": "bring a backup back into an empty platform",
     "status": "show a platform's processes or parts, and its active jobs",

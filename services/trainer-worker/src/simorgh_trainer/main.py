@@ -46,6 +46,8 @@ def _arguments() -> argparse.Namespace:
     )
     add_idle_option(parser)
     arguments = parser.parse_args()
+    if arguments.concurrency is not None and arguments.concurrency < 1:
+        parser.error("-c: at least one job at a time")
     if not 0 <= arguments.short_slots < (arguments.concurrency or 1):
         parser.error("--short-slots must leave at least one of the slots (-c) for long work")
     try:

@@ -70,10 +70,10 @@ def restore(settings: BackupSettings, place: Place, options: Options, say: Say) 
     Raises: ConflictError for a database or storage in use; InvalidInputError for a backup that is damaged, newer than
     this code or signed by nobody; NotFoundError; UnavailableError.
     """
-    contents = _trusted(settings, place, options)
     owner_url, role = settings.database_owner_url.get_secret_value(), settings.database_app_role
-    with database.connected(owner_url) as connection:
+    with database.connected(owner_url) as connection:  # before the backup is looked at: nobody suspects that in vain
         _require_free(connection, role)
+    contents = _trusted(settings, place, options)
     storage = _Storage(settings, place, contents, options.reuse_storage)
     storage.require_free()
     say(f"Restoring {contents.name}: {contents.num_blobs:,} blobs, {len(contents.tables)} tables.")

@@ -97,7 +97,8 @@ class HeldOutView(BaseModel):
     """What both were measured on."""
 
     dataset_version_id: str
-    source: Literal["test split", "held out as in training", "a share of the rows"]
+    source: Literal["test split", "held out as in training", "a share of the rows", "all rows"]
+    """`all rows`, where none could be held out: those that the model may have learnt are among them."""
     rows: int
     tokens: int
     """That a prediction was asked for."""

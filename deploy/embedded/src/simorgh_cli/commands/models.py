@@ -101,7 +101,7 @@ def show(invocation: Invocation, model_id: str) -> None:
             f"{one['num_parameters']:,}" if one["num_parameters"] else "",
             size(one["bytes"]),
             one["job_id"] or "",
-            ", ".join(_measured(name, one["metrics"][name]) for name in _SHOWN if name in one["metrics"]),
+            ", ".join(_measured(name, one["metrics"][name]) for name in _SHOWN if _is_told(one["metrics"].get(name))),
         )
         for one in found["versions"]
     ]
@@ -138,6 +138,13 @@ def _newest(model: dict[str, Any]) -> tuple[str, str, str]:
         return "", "", ""
     num_parameters = version["num_parameters"]
     return f"v{version['version']}", f"{num_parameters:,}" if num_parameters else "", size(version["bytes"])
+
+
+def _is_told(value: object) -> bool:
+    """What was measured; of a gate, one that asked for something."""
+    if isinstance(value, dict):
+        return value.get("max_perplexity_increase") is not None or value.get("min_speedup") is not None
+    return value is not None
 
 
 def _measured(name: str, value: object) -> str:

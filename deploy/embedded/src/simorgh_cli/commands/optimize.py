@@ -104,8 +104,11 @@ def write_report(found: dict[str, Any]) -> None:
         ("peak memory", _bytes(before["peak_memory_bytes"]), _bytes(after["peak_memory_bytes"])),
     ]
     write_table(("", "BEFORE", "AFTER"), rows, "Nothing was measured.")
-    same = report["agreement"]
+    same, held_out = report["agreement"], report["held_out"]
+    say(f"Measured on {held_out['tokens']:,} tokens of {held_out['rows']:,} rows ({held_out['source']}).")
     say(f"{same['equal']} of {same['prompts']} greedy answers are the same.")
+    if held_out["source"] == "all rows":
+        note("! No row could be held out: the model may have learnt these very rows. Name others with --dataset.")
     for reason in sorted(set(after["missing"].values())):
         note(f"Not measured: {printable(reason)}.")
     for reason in report["gate"]["missed"]:

@@ -111,7 +111,7 @@ def _parted(dataset: DatasetInput, training: Mapping[str, Any] | None) -> tuple[
         if held:
             return learnt, held, "held out as in training"
     learnt, held = hold_out(rows, _SHARE, _SEED)
-    return learnt, held or rows, "a share of the rows"
+    return (learnt, held, "a share of the rows") if held else (rows, rows, "all rows")
 
 
 def _prompts(rows: Sequence[Row], row_format: RowFormat) -> list[list[int]]:
