@@ -83,9 +83,7 @@ class _Run:
             say(f"Lowest held-out loss: {lowest:.3f} nats a character (character trigram: {trigram:.3f}).")
         last = figures.values.get("eval_loss_per_char")
         if lowest is not None and last is not None and last > lowest:
-            say(
-                f"The model is that of the last step, which is at {last:.3f}: it has learnt its own questions by heart."
-            )
+            say(f"The model is that of the last step, which is at {last:.3f}.")
         recalled = journey.count_recalled(connection, trained.model, data)
         say(f"Of {journey.NUM_RECALLED} train questions, {recalled} were answered with an answer of theirs.")
         for question in journey.QUESTIONS:
